@@ -1,0 +1,75 @@
+//! Reference numbers of official implementations, and the test that runs ours beside them.
+//!
+//! `parity/<slug>/cases.json` lists cases; each has a `kind`, the operation under test. Methods
+//! register a [`Check`] for the kinds they answer for. Several methods may share a kind: each
+//! fills in the outputs it computes, and an output that nobody computes is a failure, as are an
+//! unknown kind, a hyperparameter that nobody reads and a tensor that is not as listed.
+//! `ENGRAFT_PARITY=DIR` runs the same tests on another folder of the same form.
+
+mod case;
+mod compare;
+
+use std::path::{Path, PathBuf};
+
+pub use case::{Case, ParityError, Tensor, load};
+pub use compare::compare;
+
+/// One operation a method can be checked on.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    pub slug: &'static str,
+    pub kind: &'static str,
+    /// Reads inputs and hyperparameters from the case and writes the outputs it knows.
+    pub run: fn(&mut Case) -> Result<(), ParityError>,
+}
+
+/// What a run over a slug's cases showed.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub cases: usize,
+    /// One line a mismatch: slug, case, tensor, index, got, want, bound.
+    pub failures: Vec<String>,
+}
+
+/// The folder of the reference numbers: `ENGRAFT_PARITY`, or `parity/` of this repository.
+pub fn folder() -> PathBuf {
+    std::env::var_os("ENGRAFT_PARITY").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../parity"),
+        PathBuf::from,
+    )
+}
+
+/// Runs every case of `slug` against the checks that answer for its kind.
+///
+/// A folder that is not there means no cases; one without readable cases is an error.
+pub fn run(folder: &Path, slug: &str, checks: &[Check]) -> Result<Report, ParityError> {
+    let mut report = Report::default();
+    let directory = folder.join(slug);
+    if !directory.exists() {
+        return Ok(report);
+    }
+    for mut case in load(&directory, slug)? {
+        report.cases += 1;
+        let answering: Vec<&Check> = checks
+            .iter()
+            .filter(|check| check.slug == slug && check.kind == case.kind)
+            .collect();
+        if answering.is_empty() {
+            let line = format!(
+                "{slug} {}: no method answers for kind `{}`",
+                case.name, case.kind
+            );
+            report.failures.push(line);
+            continue;
+        }
+        for check in answering {
+            if let Err(error) = (check.run)(&mut case) {
+                report
+                    .failures
+                    .push(format!("{slug} {}: {error}", case.name));
+            }
+        }
+        report.failures.extend(compare(&case));
+    }
+    Ok(report)
+}

@@ -1,0 +1,50 @@
+//! Scaled dot-product attention, forward and backward, with grouped queries.
+
+use burn::tensor::{Tensor, activation::softmax};
+
+/// Attention of `q` `[batch, heads, tokens, width]` over `k`, `v` `[batch, kv_heads, tokens, width]`
+/// (`kv_heads` divides `heads`), scores scaled by `1/sqrt(width)`; output as `q`.
+/// `causal`: position i sees positions up to i.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
+    composed(q, k, v, causal).0
+}
+
+/// The same and the attention map `[batch, heads, tokens, tokens]` (rows sum to 1), both
+/// differentiable.
+pub fn attention_with_map(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    causal: bool,
+) -> (Tensor<4>, Tensor<4>) {
+    composed(q, k, v, causal)
+}
+
+/// Attention with Burn's own operations: every backend, every element type.
+pub fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> (Tensor<4>, Tensor<4>) {
+    let [batch, heads, tokens, width] = q.dims();
+    let kv_heads = k.dims()[1];
+    let group = heads / kv_heads;
+    let spread = |x: Tensor<4>| {
+        if group == 1 {
+            return x;
+        }
+        let [_, _, keys, width] = x.dims();
+        x.reshape([batch, kv_heads, 1, keys, width])
+            .repeat_dim(2, group)
+            .reshape([batch, heads, keys, width])
+    };
+    let (k, v) = (spread(k), spread(v));
+    let mut scores = q.matmul(k.transpose()) / (width as f64).sqrt();
+    if causal {
+        let keys = scores.dims()[3];
+        let hidden = Tensor::<2>::ones([tokens, keys], &scores.device())
+            .triu(1 + keys as i64 - tokens as i64)
+            .bool()
+            .unsqueeze::<4>()
+            .expand([batch, heads, tokens, keys]);
+        scores = scores.mask_fill(hidden, f32::NEG_INFINITY);
+    }
+    let map = softmax(scores, 3);
+    (map.clone().matmul(v), map)
+}
