@@ -1,6 +1,6 @@
 //! A method's settings: one struct that recipes (serde) and flags (clap) both fill.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 

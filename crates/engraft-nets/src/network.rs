@@ -95,7 +95,7 @@ pub trait Network: Send {
     fn boxed_clone(&self) -> Box<dyn Network>;
 }
 
-impl dyn Network {
+impl dyn Network + '_ {
     /// Number of trained or trainable numbers, running statistics left out.
     pub fn parameter_count(&self) -> usize {
         self.parameters()
