@@ -1,10 +1,25 @@
 //! Trainable networks whose inner signals can be read and replaced, and their files.
 
 pub mod batch;
+pub mod files;
+pub mod folder;
+pub mod gpt;
+mod init;
+pub mod llama;
+pub mod mlp;
 pub mod network;
 pub mod parameter;
+pub mod resnet;
+pub mod spec;
+pub mod tokenizer;
+mod tokens;
+pub mod weights;
 
 pub use batch::{Batch, IGNORE, Input};
 pub use engraft_ops::{Head, Logits};
+pub use folder::{FolderError, Loaded, load_folder, save_folder};
 pub use network::{Capabilities, Mode, Network, Signals, Taps};
 pub use parameter::{Parameter, Role, Value};
+pub use spec::{InputShape, Spec, SpecError, create, from_config, keep_layers};
+pub use tokenizer::Tokenizer;
+pub use weights::{content_hash, load_into};

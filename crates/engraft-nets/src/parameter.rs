@@ -49,7 +49,7 @@ impl Value {
 
     /// The numbers, row-major, on the host.
     pub fn to_vec(&self) -> Vec<f32> {
-        each_rank!(self, t => t.to_data().convert::<f32>().into_vec().expect("just converted to f32"))
+        each_rank!(self, t => t.to_data().convert::<f32>().try_into_vec().expect("just converted to f32"))
     }
 }
 
@@ -90,7 +90,11 @@ impl Parameter {
     pub fn r1(&self) -> Tensor<1> {
         match &self.value {
             Value::R1(t) => t.clone(),
-            other => panic!("{} has shape {:?}, not one dimension", self.name, other.dims()),
+            other => panic!(
+                "{} has shape {:?}, not one dimension",
+                self.name,
+                other.dims()
+            ),
         }
     }
 
@@ -98,7 +102,11 @@ impl Parameter {
     pub fn r2(&self) -> Tensor<2> {
         match &self.value {
             Value::R2(t) => t.clone(),
-            other => panic!("{} has shape {:?}, not two dimensions", self.name, other.dims()),
+            other => panic!(
+                "{} has shape {:?}, not two dimensions",
+                self.name,
+                other.dims()
+            ),
         }
     }
 
@@ -106,7 +114,11 @@ impl Parameter {
     pub fn r4(&self) -> Tensor<4> {
         match &self.value {
             Value::R4(t) => t.clone(),
-            other => panic!("{} has shape {:?}, not four dimensions", self.name, other.dims()),
+            other => panic!(
+                "{} has shape {:?}, not four dimensions",
+                self.name,
+                other.dims()
+            ),
         }
     }
 

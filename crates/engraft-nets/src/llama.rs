@@ -1,0 +1,328 @@
+//! The Llama family: RMS norm, rotary positions, grouped queries, gated MLP. Covers Llama, Mistral,
+//! SmolLM2 and Qwen2 (biases on queries, keys and values).
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::{
+    Batch, Capabilities, Head, Logits, Mode, Network, Parameter, Role, Signals, Taps, init::Init,
+    tokens::Tokens,
+};
+
+/// What a `config.json` of the family says; a recipe may write the same keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LlamaSpec {
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    /// Fewer than the heads: several heads share keys and values.
+    #[serde(default)]
+    pub num_key_value_heads: Option<usize>,
+    /// Width of a head where it is not `hidden_size / num_attention_heads`.
+    #[serde(default)]
+    pub head_dim: Option<usize>,
+    #[serde(default = "usual_context")]
+    pub max_position_embeddings: usize,
+    #[serde(default = "usual_eps")]
+    pub rms_norm_eps: f64,
+    #[serde(default = "usual_theta")]
+    pub rope_theta: f64,
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+    /// Biases on queries, keys and values (Qwen2).
+    #[serde(default)]
+    pub attention_bias: bool,
+}
+
+fn usual_context() -> usize {
+    2048
+}
+
+fn usual_eps() -> f64 {
+    1e-6
+}
+
+fn usual_theta() -> f64 {
+    10000.0
+}
+
+impl LlamaSpec {
+    pub fn kv_heads(&self) -> usize {
+        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+
+    pub fn head_width(&self) -> usize {
+        self.head_dim
+            .unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
+    }
+}
+
+#[derive(Clone)]
+struct Block {
+    input_norm: Parameter,
+    q: Parameter,
+    k: Parameter,
+    v: Parameter,
+    /// Biases of q, k and v.
+    biases: Option<[Parameter; 3]>,
+    o: Parameter,
+    post_norm: Parameter,
+    gate: Parameter,
+    up: Parameter,
+    down: Parameter,
+}
+
+impl Block {
+    fn parameters(&self) -> Vec<&Parameter> {
+        let mut all = vec![&self.input_norm, &self.q, &self.k, &self.v];
+        all.extend(self.biases.iter().flatten());
+        all.extend([&self.o, &self.post_norm, &self.gate, &self.up, &self.down]);
+        all
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let mut all = vec![&mut self.input_norm, &mut self.q, &mut self.k, &mut self.v];
+        all.extend(self.biases.iter_mut().flatten());
+        all.extend([
+            &mut self.o,
+            &mut self.post_norm,
+            &mut self.gate,
+            &mut self.up,
+            &mut self.down,
+        ]);
+        all
+    }
+}
+
+/// The network.
+#[derive(Clone)]
+pub struct Llama {
+    spec: LlamaSpec,
+    vocab: usize,
+    /// The `config.json` it was loaded with, kept when it is saved.
+    config: Json,
+    embed: Parameter,
+    blocks: Vec<Block>,
+    norm: Parameter,
+    head: Option<Parameter>,
+}
+
+impl Llama {
+    /// Fresh weights: normal 0.02 everywhere, norms 1 (transformers' default).
+    pub fn new(spec: &LlamaSpec, vocab: usize, config: Json, seed: u64, device: &Device) -> Self {
+        let init = Init { seed, device };
+        let (width, inner) = (spec.hidden_size, spec.intermediate_size);
+        let (queries, keys) = (
+            spec.num_attention_heads * spec.head_width(),
+            spec.kv_heads() * spec.head_width(),
+        );
+        let blocks = (0..spec.num_hidden_layers)
+            .map(|layer| {
+                let name = |part: &str| format!("model.layers.{layer}.{part}");
+                let weight = |part: &str, out: usize, input: usize| {
+                    init.matrix(
+                        name(&format!("{part}.weight")),
+                        Role::Weight,
+                        [out, input],
+                        0.02,
+                    )
+                };
+                let norm = |part: &str| {
+                    init.constant(name(&format!("{part}.weight")), Role::Norm, width, 1.0)
+                };
+                let bias = |part: &str, out: usize| {
+                    init.constant(
+                        name(&format!("self_attn.{part}.bias")),
+                        Role::Bias,
+                        out,
+                        0.0,
+                    )
+                };
+                Block {
+                    input_norm: norm("input_layernorm"),
+                    q: weight("self_attn.q_proj", queries, width),
+                    k: weight("self_attn.k_proj", keys, width),
+                    v: weight("self_attn.v_proj", keys, width),
+                    biases: spec.attention_bias.then(|| {
+                        [
+                            bias("q_proj", queries),
+                            bias("k_proj", keys),
+                            bias("v_proj", keys),
+                        ]
+                    }),
+                    o: weight("self_attn.o_proj", width, queries),
+                    post_norm: norm("post_attention_layernorm"),
+                    gate: weight("mlp.gate_proj", inner, width),
+                    up: weight("mlp.up_proj", inner, width),
+                    down: weight("mlp.down_proj", width, inner),
+                }
+            })
+            .collect();
+        let embedding =
+            |name: &str| init.matrix(name.to_owned(), Role::Embedding, [vocab, width], 0.02);
+        Self {
+            embed: embedding("model.embed_tokens.weight"),
+            blocks,
+            norm: init.constant("model.norm.weight".to_owned(), Role::Norm, width, 1.0),
+            head: (!spec.tie_word_embeddings).then(|| embedding("lm_head.weight")),
+            spec: spec.clone(),
+            vocab,
+            config,
+        }
+    }
+
+    pub fn spec(&self) -> &LlamaSpec {
+        &self.spec
+    }
+
+    fn block(
+        &self,
+        index: usize,
+        x: Tensor<2>,
+        input: &Tokens,
+        rotary: &Rotary,
+        taps: &mut Taps,
+    ) -> Tensor<2> {
+        let block = &self.blocks[index];
+        let spec = &self.spec;
+        let normed = engraft_ops::rms_norm(x.clone(), block.input_norm.r1(), spec.rms_norm_eps);
+        let project = |weight: &Parameter, at: usize, heads: usize| {
+            let bias = block.biases.as_ref().map(|biases| biases[at].r1());
+            let out = engraft_ops::linear(normed.clone(), weight.r2(), bias);
+            input.split_heads(out, heads)
+        };
+        let q = rotary.apply(project(&block.q, 0, spec.num_attention_heads));
+        let k = rotary.apply(project(&block.k, 1, spec.kv_heads()));
+        let v = project(&block.v, 2, spec.kv_heads());
+        let heads = input.join_heads(taps.attend(index, q, k, v));
+        let x = x + engraft_ops::linear(heads, block.o.r2(), None);
+        let normed = engraft_ops::rms_norm(x.clone(), block.post_norm.r1(), spec.rms_norm_eps);
+        let gate = engraft_ops::linear(normed.clone(), block.gate.r2(), None);
+        let up = engraft_ops::linear(normed, block.up.r2(), None);
+        x + engraft_ops::linear(engraft_ops::silu_gate(gate, up), block.down.r2(), None)
+    }
+}
+
+/// Rotary position embedding, the two halves of a head rotated against each other.
+struct Rotary {
+    /// `[1, 1, tokens, head_width]`
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+}
+
+impl Rotary {
+    fn new(tokens: usize, width: usize, theta: f64, device: &Device) -> Self {
+        let angles: Vec<f64> = (0..tokens)
+            .flat_map(|position| {
+                (0..width).map(move |at| {
+                    let pair = (at % (width / 2)) as f64;
+                    position as f64 / theta.powf(2.0 * pair / width as f64)
+                })
+            })
+            .collect();
+        let table = |of: fn(f64) -> f64| {
+            let numbers: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
+            Tensor::from_data(TensorData::new(numbers, [1, 1, tokens, width]), device)
+        };
+        Self {
+            cos: table(f64::cos),
+            sin: table(f64::sin),
+        }
+    }
+
+    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, tokens, width] = x.dims();
+        let half = |range| x.clone().slice([0..batch, 0..heads, 0..tokens, range]);
+        let turned = Tensor::cat(vec![half(width / 2..width).neg(), half(0..width / 2)], 3);
+        x * self.cos.clone() + turned * self.sin.clone()
+    }
+}
+
+impl Network for Llama {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            causal_lm: true,
+            attention_maps: true,
+            pooled_features: false,
+            blocks: self.blocks.len(),
+            heads: self.spec.num_attention_heads,
+            width: self.spec.hidden_size,
+            classes: self.vocab,
+            context: Some(self.spec.max_position_embeddings),
+        }
+    }
+
+    fn forward(&self, batch: &Batch, _mode: Mode, taps: &mut Taps) -> Signals {
+        let embedding = self.embed.r2();
+        let input = Tokens::upload(batch, &embedding);
+        let device = embedding.device();
+        let rotary = Rotary::new(
+            input.tokens,
+            self.spec.head_width(),
+            self.spec.rope_theta,
+            &device,
+        );
+        let range = taps.range(self.blocks.len());
+        let mut x = if range.start == 0 {
+            embedding.clone().select(0, input.ids.clone())
+        } else {
+            Tensor::zeros([input.batch * input.tokens, self.spec.hidden_size], &device)
+        };
+        x = taps.hidden_state(range.start, x);
+        for index in range {
+            x = self.block(index, x, &input, &rotary, taps);
+            x = taps.hidden_state(index + 1, x);
+        }
+        Signals {
+            logits: Logits::Head(Head {
+                hidden: engraft_ops::rms_norm(x, self.norm.r1(), self.spec.rms_norm_eps),
+                weight: self.head.as_ref().map_or(embedding, Parameter::r2),
+                bias: None,
+            }),
+            features: None,
+            statistics: Vec::new(),
+        }
+    }
+
+    fn parameters(&self) -> Vec<&Parameter> {
+        let mut all = vec![&self.embed];
+        all.extend(self.blocks.iter().flat_map(Block::parameters));
+        all.push(&self.norm);
+        all.extend(&self.head);
+        all
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let mut all = vec![&mut self.embed];
+        all.extend(self.blocks.iter_mut().flat_map(Block::parameters_mut));
+        all.push(&mut self.norm);
+        all.extend(&mut self.head);
+        all
+    }
+
+    /// The loaded `config.json` with what the network knows better on top.
+    fn config(&self) -> Json {
+        let mut config = self.config.clone();
+        if !config.is_object() {
+            config = serde_json::json!({
+                "model_type": "llama",
+                "architectures": ["LlamaForCausalLM"],
+                "hidden_act": "silu",
+                "torch_dtype": "float32",
+            });
+        }
+        if let (Json::Object(config), Ok(Json::Object(known))) =
+            (&mut config, serde_json::to_value(&self.spec))
+        {
+            config.extend(known.into_iter().filter(|(_, value)| !value.is_null()));
+            config.insert("vocab_size".to_owned(), self.vocab.into());
+        }
+        config
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
+    }
+}

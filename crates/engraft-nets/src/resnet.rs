@@ -1,0 +1,271 @@
+//! The residual networks of the CIFAR experiments (He et al. 2016): three stages of 16, 32 and 64
+//! channels, shortcuts without parameters. Names and layout as the published PyTorch files.
+
+use burn::tensor::{
+    Device, Tensor, TensorData,
+    activation::relu,
+    module::{avg_pool2d, conv2d},
+    ops::{AvgPoolOptions, ConvOptions},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Batch, Capabilities, Input, Logits, Mode, Network, Parameter, Role, Signals, Taps, Value,
+    init::Init,
+};
+
+/// What a recipe says about a ResNet; classes come from the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResnetSpec {
+    /// Number of layers with weights: 20, 32, 44, 56, ... (6n + 2).
+    pub depth: usize,
+}
+
+const EPS: f64 = 1e-5;
+/// Share of the new batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+#[derive(Clone)]
+struct Norm {
+    weight: Parameter,
+    bias: Parameter,
+    mean: Parameter,
+    var: Parameter,
+}
+
+impl Norm {
+    fn new(init: &Init<'_>, name: &str, channels: usize) -> Self {
+        let part = |part: &str, role, number| {
+            init.constant(format!("{name}.{part}"), role, channels, number)
+        };
+        Self {
+            weight: part("weight", Role::Norm, 1.0),
+            bias: part("bias", Role::Norm, 0.0),
+            mean: part("running_mean", Role::Statistic, 0.0),
+            var: part("running_var", Role::Statistic, 1.0),
+        }
+    }
+
+    /// `[batch, channels, height, width]`; in training new statistics go to `updates`.
+    fn apply(&self, x: Tensor<4>, mode: Mode, updates: &mut Vec<(String, Value)>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let (mean, var) = match mode {
+            Mode::Eval => (self.mean.r1(), self.var.r1()),
+            Mode::Train => {
+                let count = (batch * height * width) as f64;
+                let mean = x.clone().mean_dims(&[0, 2, 3]);
+                let var = (x.clone() - mean.clone()).square().mean_dims(&[0, 2, 3]);
+                let (mean, var) = (mean.reshape([channels]), var.reshape([channels]));
+                let mix = |old: &Parameter, new: Tensor<1>| {
+                    let mixed = old.r1().inner() * (1.0 - MOMENTUM) + new.inner() * MOMENTUM;
+                    (old.name.clone(), Value::R1(mixed))
+                };
+                updates.push(mix(&self.mean, mean.clone().detach()));
+                let unbiased = var.clone().detach() * (count / (count - 1.0).max(1.0));
+                updates.push(mix(&self.var, unbiased));
+                (mean, var)
+            }
+        };
+        let scale = self.weight.r1() / (var + EPS).sqrt();
+        let shift = self.bias.r1() - mean * scale.clone();
+        x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
+    }
+
+    fn parameters(&self) -> [&Parameter; 4] {
+        [&self.weight, &self.bias, &self.mean, &self.var]
+    }
+
+    fn parameters_mut(&mut self) -> [&mut Parameter; 4] {
+        [
+            &mut self.weight,
+            &mut self.bias,
+            &mut self.mean,
+            &mut self.var,
+        ]
+    }
+}
+
+/// A 3x3 convolution without bias and its norm.
+#[derive(Clone)]
+struct Conv {
+    weight: Parameter,
+    norm: Norm,
+    stride: usize,
+}
+
+impl Conv {
+    fn new(init: &Init<'_>, names: [&str; 2], shape: [usize; 2], stride: usize) -> Self {
+        let [out, input] = shape;
+        let std = (2.0 / (input * 9) as f32).sqrt();
+        Self {
+            weight: init.filters(format!("{}.weight", names[0]), [out, input, 3, 3], std),
+            norm: Norm::new(init, names[1], out),
+            stride,
+        }
+    }
+
+    fn apply(&self, x: Tensor<4>, mode: Mode, updates: &mut Vec<(String, Value)>) -> Tensor<4> {
+        let options = ConvOptions::new([self.stride; 2], [1, 1], [1, 1], 1);
+        self.norm
+            .apply(conv2d(x, self.weight.r4(), None, options), mode, updates)
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        std::iter::once(&self.weight).chain(self.norm.parameters())
+    }
+
+    fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
+        std::iter::once(&mut self.weight).chain(self.norm.parameters_mut())
+    }
+}
+
+/// The network; the pooled feature is the mean over positions of the last stage.
+#[derive(Clone)]
+pub struct Resnet {
+    spec: ResnetSpec,
+    classes: usize,
+    stem: Conv,
+    blocks: Vec<[Conv; 2]>,
+    weight: Parameter,
+    bias: Parameter,
+}
+
+impl Resnet {
+    /// Kaiming-normal convolutions, norms 1 and 0.
+    pub fn new(
+        spec: &ResnetSpec,
+        channels: usize,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let init = Init { seed, device };
+        let stage_blocks = (spec.depth - 2) / 6;
+        let mut blocks = Vec::new();
+        let mut input = 16;
+        for (stage, out) in [16, 32, 64].into_iter().enumerate() {
+            for block in 0..stage_blocks {
+                let name = |part: &str| format!("layer{}.{block}.{part}", stage + 1);
+                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+                blocks.push([
+                    Conv::new(&init, [&name("conv1"), &name("bn1")], [out, input], stride),
+                    Conv::new(&init, [&name("conv2"), &name("bn2")], [out, out], 1),
+                ]);
+                input = out;
+            }
+        }
+        Self {
+            stem: Conv::new(&init, ["conv1", "bn1"], [16, channels], 1),
+            blocks,
+            weight: init.matrix("linear.weight".into(), Role::Weight, [classes, 64], 0.125),
+            bias: init.constant("linear.bias".into(), Role::Bias, classes, 0.0),
+            spec: spec.clone(),
+            classes,
+        }
+    }
+}
+
+/// Every second pixel, and zero channels on both sides, where a block changes the shape.
+fn shortcut(x: Tensor<4>, out: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    if channels == out {
+        return x;
+    }
+    // An average over one pixel at stride 2 is every second pixel.
+    let small = avg_pool2d(x, AvgPoolOptions::new([1, 1]).with_stride([2, 2]));
+    let side = Tensor::zeros(
+        [
+            batch,
+            (out - channels) / 2,
+            height.div_ceil(2),
+            width.div_ceil(2),
+        ],
+        &small.device(),
+    );
+    Tensor::cat(vec![side.clone(), small, side], 1)
+}
+
+impl Network for Resnet {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            causal_lm: false,
+            attention_maps: false,
+            pooled_features: true,
+            blocks: self.blocks.len(),
+            heads: 0,
+            width: 64,
+            classes: self.classes,
+            context: None,
+        }
+    }
+
+    fn forward(&self, batch: &Batch, mode: Mode, taps: &mut Taps) -> Signals {
+        let Input::Images { pixels, shape } = &batch.input else {
+            panic!("a ResNet reads images");
+        };
+        let mut statistics = Vec::new();
+        let device = self.weight.device();
+        let range = taps.range(self.blocks.len());
+        let mut x = if range.start == 0 {
+            let images = Tensor::from_data(TensorData::new(pixels.clone(), *shape), &device);
+            relu(self.stem.apply(images, mode, &mut statistics))
+        } else {
+            Tensor::zeros([shape[0], 1, 1, 1], &device)
+        };
+        x = taps.offer_image(range.start, x);
+        for index in range {
+            let [first, second] = &self.blocks[index];
+            let inner = relu(first.apply(x.clone(), mode, &mut statistics));
+            let inner = second.apply(inner, mode, &mut statistics);
+            let out = inner.dims()[1];
+            x = taps.offer_image(index + 1, relu(inner + shortcut(x, out)));
+        }
+        let [rows, channels, _, _] = x.dims();
+        let pooled = x.mean_dims(&[2, 3]).reshape([rows, channels]);
+        let logits = if channels == 64 {
+            engraft_ops::linear(pooled.clone(), self.weight.r2(), Some(self.bias.r1()))
+        } else {
+            Tensor::zeros([rows, self.classes], &device)
+        };
+        Signals {
+            logits: Logits::Full(logits),
+            features: Some(pooled),
+            statistics,
+        }
+    }
+
+    fn parameters(&self) -> Vec<&Parameter> {
+        let mut all: Vec<&Parameter> = self.stem.parameters().collect();
+        all.extend(self.blocks.iter().flatten().flat_map(Conv::parameters));
+        all.extend([&self.weight, &self.bias]);
+        all
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let mut all: Vec<&mut Parameter> = self.stem.parameters_mut().collect();
+        all.extend(
+            self.blocks
+                .iter_mut()
+                .flatten()
+                .flat_map(Conv::parameters_mut),
+        );
+        all.extend([&mut self.weight, &mut self.bias]);
+        all
+    }
+
+    fn config(&self) -> serde_json::Value {
+        json!({
+            "model_type": "engraft-resnet",
+            "depth": self.spec.depth,
+            "channels": self.stem.weight.value.dims()[1],
+            "classes": self.classes,
+            "torch_dtype": "float32",
+        })
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Network> {
+        Box::new(self.clone())
+    }
+}

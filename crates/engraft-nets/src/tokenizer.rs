@@ -1,0 +1,289 @@
+//! Text to token ids and back: tokenizers of model folders, and fresh ones of words or characters.
+//!
+//! Everything is a `tokenizer.json` at heart, so what is built here loads in transformers too.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value, json};
+
+/// Why a tokenizer could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    #[error("{}: {problem}", path.display())]
+    File { path: PathBuf, problem: String },
+}
+
+/// A tokenizer with its special tokens.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: Arc<tokenizers::Tokenizer>,
+    /// Stands before a text, where the model wants one.
+    start: Option<u32>,
+    end: u32,
+    pad: u32,
+}
+
+const PAD: &str = "[PAD]";
+const UNKNOWN: &str = "[UNK]";
+const END: &str = "<|endoftext|>";
+
+impl Tokenizer {
+    /// One token a whitespace-separated word of these texts, in alphabetical order.
+    pub fn words<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let words: BTreeSet<&str> = texts.flat_map(str::split_whitespace).collect();
+        let vocabulary = with_specials(words.into_iter().map(str::to_owned));
+        let model = json!({ "type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN });
+        Self::fresh(model, json!({ "type": "WhitespaceSplit" }), Value::Null)
+    }
+
+    /// One token a character of these texts, in order of their code points.
+    pub fn chars<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let characters: BTreeSet<char> = texts.flat_map(str::chars).collect();
+        let vocabulary = with_specials(characters.into_iter().map(String::from));
+        let model = json!({
+            "type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": UNKNOWN,
+            "dropout": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        });
+        Self::fresh(model, Value::Null, json!({ "type": "Fuse" }))
+    }
+
+    fn fresh(model: Value, pre_tokenizer: Value, decoder: Value) -> Self {
+        let special = |id: u32, content: &str| {
+            json!({
+                "id": id, "content": content, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true,
+            })
+        };
+        let whole = json!({
+            "version": "1.0", "truncation": null, "padding": null,
+            "added_tokens": [special(0, PAD), special(1, UNKNOWN), special(2, END)],
+            "normalizer": null, "pre_tokenizer": pre_tokenizer, "post_processor": null,
+            "decoder": decoder, "model": model,
+        });
+        let inner = tokenizers::Tokenizer::from_bytes(whole.to_string())
+            .expect("a tokenizer of our own making is well formed");
+        Self {
+            inner: Arc::new(inner),
+            start: Some(2),
+            end: 2,
+            pad: 0,
+        }
+    }
+
+    /// The tokenizer of a model folder: `tokenizer.json`, or `vocab.json` with scored pieces
+    /// (llama2.c). `None` if the folder has neither. `config` is the model's `config.json`.
+    pub fn of_folder(folder: &Path, config: &Value) -> Result<Option<Self>, TokenizerError> {
+        let path = folder.join("tokenizer.json");
+        let inner = if path.exists() {
+            tokenizers::Tokenizer::from_file(&path).map_err(|error| TokenizerError::File {
+                path: path.clone(),
+                problem: format!("is no tokenizer ({error}); copy it again"),
+            })?
+        } else {
+            let path = folder.join("vocab.json");
+            match std::fs::read(&path) {
+                Ok(bytes) => scored_pieces(&path, &bytes)?,
+                Err(_) => return Ok(None),
+            }
+        };
+        let id = |key: &str| {
+            let value = config.get(key)?;
+            value
+                .as_u64()
+                .or_else(|| value.get(0)?.as_u64())
+                .map(|id| id as u32)
+        };
+        let token = |content: &str| inner.token_to_id(content);
+        let end = id("eos_token_id").or_else(|| token(END)).unwrap_or(0);
+        Ok(Some(Self {
+            start: id("bos_token_id").or_else(|| token(END)),
+            end,
+            pad: id("pad_token_id").or_else(|| token(PAD)).unwrap_or(end),
+            inner: Arc::new(inner),
+        }))
+    }
+
+    /// Token ids of a text; no special tokens are added.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        self.inner
+            .encode_fast(text, false)
+            .map(|encoding| encoding.get_ids().to_vec())
+            .unwrap_or_default()
+    }
+
+    /// The text of ids; special tokens are left out.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.inner.decode(ids, true).unwrap_or_default()
+    }
+
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// Stands before every text, where the model wants one.
+    pub fn start_of_text(&self) -> Option<u32> {
+        self.start
+    }
+
+    /// Stands after every text.
+    pub fn end_of_text(&self) -> u32 {
+        self.end
+    }
+
+    /// Fills rows up; never predicted.
+    pub fn pad(&self) -> u32 {
+        self.pad
+    }
+
+    /// `tokenizer.json`.
+    pub fn json(&self) -> String {
+        self.inner.to_string(false).unwrap_or_default()
+    }
+
+    /// `tokenizer_config.json` for transformers.
+    pub fn config(&self) -> Value {
+        let name = |id: u32| self.inner.id_to_token(id);
+        json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": self.start.and_then(name),
+            "eos_token": name(self.end),
+            "pad_token": name(self.pad),
+        })
+    }
+}
+
+/// The special tokens, then these, numbered.
+fn with_specials(tokens: impl Iterator<Item = String>) -> Map<String, Value> {
+    let specials = [PAD, UNKNOWN, END];
+    let tokens = tokens.filter(|token| !specials.contains(&token.as_str()));
+    let all = specials.map(str::to_owned).into_iter().chain(tokens);
+    all.zip(0u32..)
+        .map(|(token, id)| (token, Value::from(id)))
+        .collect()
+}
+
+/// SentencePiece BPE from pieces with scores: of all neighbours the best-scored pair merges first.
+fn scored_pieces(path: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    let fail = |problem: &str| TokenizerError::File {
+        path: path.to_owned(),
+        problem: format!("{problem}; a vocab.json is a list of {{id, score, piece}}"),
+    };
+    let pieces: Vec<Value> =
+        serde_json::from_slice(bytes).map_err(|error| fail(&error.to_string()))?;
+    let mut vocabulary = Map::new();
+    let mut scores = std::collections::HashMap::new();
+    for entry in &pieces {
+        let id = entry["id"]
+            .as_u64()
+            .ok_or_else(|| fail("an entry has no `id`"))?;
+        let written = entry["piece"]
+            .as_str()
+            .ok_or_else(|| fail("an entry has no `piece`"))?;
+        let score = entry["score"]
+            .as_f64()
+            .ok_or_else(|| fail("an entry has no `score`"))?;
+        let piece = unescaped(written);
+        scores.insert(piece.clone(), score);
+        vocabulary.insert(piece, Value::from(id));
+    }
+    let mut merges: Vec<(f64, String, String)> = Vec::new();
+    for (piece, score) in &scores {
+        let cuts = piece
+            .char_indices()
+            .skip(1)
+            .map(|(at, _)| piece.split_at(at));
+        let known = cuts.filter(|(a, b)| scores.contains_key(*a) && scores.contains_key(*b));
+        merges.extend(known.map(|(a, b)| (*score, a.to_owned(), b.to_owned())));
+    }
+    merges.sort_by(|x, y| {
+        y.0.total_cmp(&x.0)
+            .then_with(|| (&x.1, &x.2).cmp(&(&y.1, &y.2)))
+    });
+    let merges: Vec<Value> = merges.into_iter().map(|(_, a, b)| json!([a, b])).collect();
+    let unknown = vocabulary
+        .iter()
+        .find(|(_, id)| **id == 0)
+        .map(|(piece, _)| piece.clone());
+    let whole = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": { "type": "Prepend", "prepend": " " },
+        "pre_tokenizer": null, "post_processor": null,
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "ByteFallback" }, { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 },
+        ]},
+        "model": {
+            "type": "BPE", "vocab": vocabulary, "merges": merges, "unk_token": unknown,
+            "dropout": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
+        },
+    });
+    tokenizers::Tokenizer::from_bytes(whole.to_string()).map_err(|error| fail(&error.to_string()))
+}
+
+/// Pieces may be written with one character a UTF-8 byte.
+fn unescaped(piece: &str) -> String {
+    let bytes: Option<Vec<u8>> = piece.chars().map(|c| u8::try_from(c as u32).ok()).collect();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| piece.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_characters_round_trip_and_what_is_new_is_unknown() {
+        let words = Tokenizer::words(["the cat sat", "the dog"].into_iter());
+        assert_eq!(words.vocab_size(), 3 + 4);
+        assert_eq!(words.decode(&words.encode("the dog sat")), "the dog sat");
+        assert_eq!(words.encode("bird"), [1]);
+        let chars = Tokenizer::chars(["abc é\n"].into_iter());
+        assert_eq!(chars.decode(&chars.encode("cab é\n")), "cab é\n");
+        assert_eq!(chars.encode("abc").len(), 3);
+        assert!(!chars.encode("abc").contains(&chars.end_of_text()));
+    }
+
+    #[test]
+    fn best_scored_neighbours_merge_first_and_unknown_bytes_fall_back() {
+        let mut pieces = vec![json!({"id": 0, "score": 0.0, "piece": "<unk>"})];
+        for byte in 0..256u32 {
+            pieces.push(json!({"id": byte + 1, "score": 0.0, "piece": format!("<0x{byte:02X}>")}));
+        }
+        for (id, piece) in ["ab", "bc", "a", "b", "c", " "].into_iter().enumerate() {
+            pieces.push(json!({"id": id + 257, "score": -(id as f64), "piece": piece}));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("vocab.json"),
+            Value::from(pieces).to_string(),
+        )
+        .unwrap();
+        let config = json!({"bos_token_id": 1, "eos_token_id": 2});
+        let tokenizer = Tokenizer::of_folder(folder.path(), &config)
+            .unwrap()
+            .unwrap();
+        assert_eq!(tokenizer.encode("abc"), [262, 257, 261], "` `, `ab`, `c`");
+        assert_eq!(tokenizer.encode("é")[1..], [0xC3 + 1, 0xA9 + 1]);
+        assert_eq!(tokenizer.decode(&tokenizer.encode("cab é")), "cab é");
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
+        let error = Tokenizer::of_folder(folder.path(), &Value::Null)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("tokenizer.json") && error.contains("copy it again"),
+            "{error}"
+        );
+    }
+}

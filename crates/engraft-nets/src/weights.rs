@@ -1,0 +1,250 @@
+//! Weights in safetensors files: checked tensor by tensor before anything changes.
+
+mod header;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::{Tensor, TensorData};
+use half::{bf16, f16};
+use memmap2::Mmap;
+use serde_json::{Map, Value as Json, json};
+
+pub use header::{Header, HeaderError, Listed, check_header};
+
+use crate::{Network, Parameter, Value, files::WriteError};
+
+/// Why weights could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("{}: {problem}", path.display())]
+    File { path: PathBuf, problem: String },
+    #[error("{}: tensor `{tensor}` {problem}", path.display())]
+    Tensor {
+        path: PathBuf,
+        tensor: String,
+        problem: String,
+    },
+    #[error("{}: the tensor `{tensor}` is missing; the file belongs to another model", path.display())]
+    Missing { path: PathBuf, tensor: String },
+    #[error(
+        "{}: the tensor `{tensor}` belongs to no parameter of the model; the file belongs to another model",
+        path.display()
+    )]
+    Unexpected { path: PathBuf, tensor: String },
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Safetensors files mapped into memory, all tensors listed.
+struct Store {
+    path: PathBuf,
+    maps: Vec<Mmap>,
+    /// Name to (file, place).
+    tensors: BTreeMap<String, (usize, Listed)>,
+}
+
+impl Store {
+    /// One file, or a folder with `model.safetensors` or its index of shards.
+    fn open(path: &Path) -> Result<Self, WeightsError> {
+        let mut store = Self {
+            path: path.to_owned(),
+            maps: Vec::new(),
+            tensors: BTreeMap::new(),
+        };
+        for file in shards(path)? {
+            store.map(&file)?;
+        }
+        Ok(store)
+    }
+
+    fn map(&mut self, path: &Path) -> Result<(), WeightsError> {
+        let fail = |problem: String| WeightsError::File {
+            path: path.to_owned(),
+            problem,
+        };
+        let file = File::open(path).map_err(|error| fail(format!("cannot be opened: {error}")))?;
+        // SAFETY: the map is only read; a file that another process truncates while it is read is
+        // the one case nobody can guard against, and it ends this process, not the file.
+        let map = unsafe { Mmap::map(&file) }
+            .map_err(|error| fail(format!("cannot be mapped: {error}")))?;
+        let header = check_header(&map).map_err(|error| fail(error.to_string()))?;
+        for (name, listed) in header.tensors {
+            if self
+                .tensors
+                .insert(name.clone(), (self.maps.len(), listed))
+                .is_some()
+            {
+                return Err(fail(format!(
+                    "tensor `{name}` stands in two shards; remove one"
+                )));
+            }
+        }
+        self.maps.push(map);
+        Ok(())
+    }
+
+    fn numbers(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let (file, listed) = &self.tensors[name];
+        let bytes = &self.maps[*file][listed.bytes.clone()];
+        let fail = |problem: String| WeightsError::Tensor {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+            problem,
+        };
+        let numbers: Vec<f32> = match listed.dtype.as_str() {
+            "F32" => decode(bytes, f32::from_le_bytes),
+            "F16" => decode(bytes, |b| f16::from_le_bytes(b).to_f32()),
+            "BF16" => decode(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            other => return Err(fail(format!("is {other}; convert it to F32, F16 or BF16"))),
+        };
+        match numbers.iter().position(|number| !number.is_finite()) {
+            Some(at) => Err(fail(format!(
+                "holds {} at place {at}; the training that made it diverged",
+                numbers[at]
+            ))),
+            None => Ok(numbers),
+        }
+    }
+}
+
+fn decode<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes
+        .chunks_exact(N)
+        .map(|chunk| read(chunk.try_into().expect("chunks of that length")))
+        .collect()
+}
+
+fn shards(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let index = path.join("model.safetensors.index.json");
+    if !index.exists() {
+        return Ok(vec![path.join("model.safetensors")]);
+    }
+    let fail = |problem: String| WeightsError::File {
+        path: index.clone(),
+        problem,
+    };
+    let text = std::fs::read(&index).map_err(|error| fail(error.to_string()))?;
+    let json: Json = serde_json::from_slice(&text).map_err(|error| fail(error.to_string()))?;
+    let map = json["weight_map"]
+        .as_object()
+        .ok_or_else(|| fail("has no `weight_map`".to_owned()))?;
+    let mut files: Vec<&str> = map.values().filter_map(Json::as_str).collect();
+    files.sort_unstable();
+    files.dedup();
+    if let Some(outside) = files.iter().find(|file| file.contains(['/', '\\'])) {
+        return Err(fail(format!(
+            "names `{outside}`, which is outside the folder"
+        )));
+    }
+    Ok(files.into_iter().map(|file| path.join(file)).collect())
+}
+
+/// Fills a network from a file or a model folder. On an error the network is unchanged.
+///
+/// Every parameter must be there with its shape, nothing else may be; a tied head may be stored
+/// beside the embedding it equals, and batch counters of PyTorch are left alone.
+pub fn load_into(network: &mut dyn Network, path: &Path) -> Result<(), WeightsError> {
+    let store = Store::open(path)?;
+    let mut values = Vec::new();
+    for parameter in network.parameters() {
+        values.push(read(&store, parameter)?);
+    }
+    let known: Vec<&str> = network
+        .parameters()
+        .iter()
+        .map(|p| p.name.as_str())
+        .collect();
+    let left_alone = |name: &str| {
+        name.ends_with("num_batches_tracked")
+            || name.ends_with("rotary_emb.inv_freq")
+            || (name == "lm_head.weight" && known.iter().all(|known| *known != name))
+    };
+    if let Some(name) = store
+        .tensors
+        .keys()
+        .find(|name| !known.contains(&name.as_str()) && !left_alone(name))
+    {
+        return Err(WeightsError::Unexpected {
+            path: path.to_owned(),
+            tensor: name.clone(),
+        });
+    }
+    for (parameter, value) in network.parameters_mut().into_iter().zip(values) {
+        parameter.value = value;
+    }
+    Ok(())
+}
+
+fn read(store: &Store, parameter: &Parameter) -> Result<Value, WeightsError> {
+    let name = &parameter.name;
+    let Some((_, listed)) = store.tensors.get(name) else {
+        return Err(WeightsError::Missing {
+            path: store.path.clone(),
+            tensor: name.clone(),
+        });
+    };
+    let shape = parameter.value.dims();
+    if listed.shape != shape {
+        return Err(WeightsError::Tensor {
+            path: store.path.clone(),
+            tensor: name.clone(),
+            problem: format!(
+                "has shape {:?}, the model needs {shape:?}; check that config.json belongs to it",
+                listed.shape
+            ),
+        });
+    }
+    let data = TensorData::new(store.numbers(name)?, shape);
+    let device = parameter.device();
+    Ok(match parameter.value {
+        Value::R1(_) => Value::R1(Tensor::from_data(data, &device)),
+        Value::R2(_) => Value::R2(Tensor::from_data(data, &device)),
+        Value::R4(_) => Value::R4(Tensor::from_data(data, &device)),
+    })
+}
+
+/// A network's parameters as one safetensors file, names in the order of the network.
+pub fn serialize(network: &dyn Network) -> Vec<u8> {
+    let mut header = Map::new();
+    header.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
+    let mut data: Vec<u8> = Vec::new();
+    for parameter in network.parameters() {
+        let start = data.len();
+        data.extend(
+            parameter
+                .value
+                .to_vec()
+                .iter()
+                .flat_map(|number| number.to_le_bytes()),
+        );
+        let place = json!({
+            "dtype": "F32", "shape": parameter.value.dims(), "data_offsets": [start, data.len()],
+        });
+        header.insert(parameter.name.clone(), place);
+    }
+    let mut text = Json::Object(header).to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let mut file = (text.len() as u64).to_le_bytes().to_vec();
+    file.extend(text);
+    file.extend(data);
+    file
+}
+
+/// Hash of names, shapes and numbers: equal for equal models, wherever they are stored.
+pub fn content_hash(network: &dyn Network) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for parameter in network.parameters() {
+        hasher.update(format!("{} {:?}\n", parameter.name, parameter.value.dims()).as_bytes());
+        for number in parameter.value.to_vec() {
+            hasher.update(&number.to_le_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}

@@ -1,0 +1,26 @@
+//! Data sets as sources of batches, and the readers of their files.
+
+pub mod biographies;
+pub mod biography_source;
+pub mod error;
+pub mod file;
+pub mod image_files;
+pub mod images;
+pub mod lists;
+pub mod order;
+pub mod people;
+pub mod replay;
+pub mod sequences;
+pub mod text;
+
+pub use biographies::{Biography, Fact, Span};
+pub use biography_source::{BiographyOptions, BiographySource};
+pub use error::DataError;
+pub use image_files::{read_cifar10, read_idx};
+pub use images::{Augment, ImageSource, Images, Normalization};
+pub use lists::{Attribute, Lists};
+pub use order::{Order, Sampling};
+pub use people::{People, Person};
+pub use replay::Replay;
+pub use sequences::{Encoder, Marks, Sequence, pad};
+pub use text::{Record, TextSource, read_jsonl, read_text, split};

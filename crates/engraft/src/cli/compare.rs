@@ -1,0 +1,56 @@
+//! `engraft compare`: methods by seeds on a recipe's distillation step.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engraft_nets::files::write_file;
+
+use crate::{
+    compare::{Contest, compare},
+    recipe::{Override, Recipe},
+};
+
+#[derive(Args)]
+pub(super) struct Compare {
+    /// A YAML file, or the name of an embedded recipe; its first distill step is the contest.
+    recipe: String,
+    /// Names as `engraft methods` lists them; the first is the baseline.
+    #[arg(long, value_delimiter = ',', required = true)]
+    methods: Vec<String>,
+    /// Runs a method, each with a seed of its own; at least 2 for intervals.
+    #[arg(long, default_value_t = 5)]
+    seeds: usize,
+    /// Replace a value of the recipe: `--set steps.0.train.lr=0.001`. Repeatable.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<Override>,
+    /// Folder for the runs and compare.json [default: runs/NAME/compare].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// cpu, cuda:0 or wgpu.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+impl Compare {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        for method in &self.methods {
+            super::verbs::known(method)?;
+        }
+        let mut recipe = Recipe::load(&self.recipe)?;
+        for change in &self.set {
+            recipe.set(change)?;
+        }
+        let contest = Contest {
+            methods: self.methods,
+            seeds: self.seeds,
+            out: self.out,
+            device: self.device,
+        };
+        let (comparison, out) = compare(&recipe, &contest)?;
+        println!("\n{}", comparison.table());
+        let path = out.join("compare.json");
+        write_file(&path, &serde_json::to_vec_pretty(&comparison)?)?;
+        println!("written  {}", path.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! Engraft: accumulate knowledge in models, and measure what each step gained, kept and spilled.
+//!
+//! The library behind the `engraft` program, and the door to the rooms below it: networks and their
+//! files ([`nets`]), the training loop and data ([`train`]), distillation ([`distill`]) and
+//! measurements ([`probe`]).
+
+pub use engraft_distill as distill;
+pub use engraft_method as method;
+pub use engraft_nets as nets;
+pub use engraft_ops as ops;
+pub use engraft_probe as probe;
+pub use engraft_train as train;
+
+pub mod cli;
+pub mod compare;
+pub mod device;
+pub mod machine;
+pub mod measure;
+pub mod plan;
+pub mod recipe;
+pub mod registry;
+pub mod report;
+pub mod run;

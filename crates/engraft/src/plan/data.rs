@@ -1,0 +1,456 @@
+//! Data of a recipe, opened: generated people, texts, records or images.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use engraft_nets::Tokenizer;
+use engraft_train::{
+    BatchSource, TrainConfig,
+    data::{
+        Augment, BiographyOptions, BiographySource, DataError, Encoder, ImageSource, Images, Lists,
+        Marks, Normalization, People, Record, Sampling, TextSource, read_cifar10, read_idx,
+        read_jsonl, read_text, split,
+    },
+};
+use serde_json::Value;
+
+use crate::recipe::{Complaints, Section};
+
+/// A data set with its held-out part.
+pub enum Data {
+    /// Invented people, everything about them known.
+    Biographies {
+        people: People,
+        options: BiographyOptions,
+    },
+    /// One long text.
+    Text {
+        path: PathBuf,
+        train: String,
+        test: String,
+        context: usize,
+    },
+    /// Documents, or prompts with completions.
+    Records {
+        path: PathBuf,
+        train: Vec<Record>,
+        /// Empty where nothing was held out.
+        test: Vec<Record>,
+        context: usize,
+    },
+    Images {
+        path: PathBuf,
+        train: Arc<Images>,
+        /// Equal to `train` where nothing was held out.
+        test: Arc<Images>,
+        held_out: bool,
+        normalization: Normalization,
+        augment: Augment,
+    },
+}
+
+const KINDS: [&str; 5] = ["biographies", "text", "jsonl", "cifar", "idx"];
+
+impl Data {
+    /// Opens what a recipe writes under `data`; relative paths start at `directory`.
+    pub fn open(
+        place: &str,
+        value: &Value,
+        directory: &Path,
+        seed: u64,
+        complaints: &Complaints,
+    ) -> Option<Self> {
+        let section = Section::new(place, value, complaints)?;
+        let kinds: Vec<&str> = KINDS
+            .into_iter()
+            .filter(|kind| section.raw(kind).is_some())
+            .collect();
+        let opener = Opener {
+            section: &section,
+            directory,
+            seed,
+        };
+        let opened = match kinds[..] {
+            ["biographies"] => opener.biographies(),
+            ["text"] => opener.text(),
+            ["jsonl"] => opener.records(),
+            ["cifar"] => opener.cifar(),
+            ["idx"] => opener.idx(),
+            _ => {
+                complaints.add(
+                    place,
+                    format!("must have exactly one of the keys {}", KINDS.join(", ")),
+                );
+                return None;
+            }
+        };
+        section.finish();
+        opened
+    }
+
+    /// Whether a causal language model can read it.
+    pub fn is_text(&self) -> bool {
+        !matches!(self, Self::Images { .. })
+    }
+
+    /// Number of fixed samples; generated texts are different at every exposure.
+    pub fn samples(&self) -> Option<usize> {
+        match self {
+            Self::Biographies { .. } | Self::Text { .. } => None,
+            Self::Records { train, .. } => Some(train.len()),
+            Self::Images { train, .. } => Some(train.labels.len()),
+        }
+    }
+
+    /// Number of classes and the shape `[channels, height, width]` of images.
+    pub fn image_shape(&self) -> Option<(usize, [usize; 3])> {
+        match self {
+            Self::Images { train, .. } => {
+                let [_, channels, height, width] = train.shape;
+                Some((train.classes, [channels, height, width]))
+            }
+            _ => None,
+        }
+    }
+
+    /// All words or texts a fresh vocabulary must cover, and whether it is one of words.
+    pub fn vocabulary(&self) -> (Vec<String>, bool) {
+        let texts = |records: &[Record]| -> Vec<String> {
+            let text = |record: &Record| match record {
+                Record::Text(text) => text.clone(),
+                Record::Pair { prompt, completion } => format!("{prompt}{completion}"),
+            };
+            records.iter().map(text).collect()
+        };
+        match self {
+            Self::Biographies { people, .. } => (people.lists.vocabulary(), true),
+            Self::Text { train, test, .. } => (vec![train.clone(), test.clone()], false),
+            Self::Records { train, test, .. } => ([texts(train), texts(test)].concat(), false),
+            Self::Images { .. } => (Vec::new(), false),
+        }
+    }
+
+    /// Windows of a text longer than a model's context are cut to it.
+    pub fn limit_context(&mut self, limit: usize) {
+        match self {
+            Self::Text { context, .. } | Self::Records { context, .. } => {
+                *context = (*context).min(limit);
+            }
+            _ => {}
+        }
+    }
+
+    /// A hash of the contents.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        match self {
+            Self::Biographies { people, options } => {
+                hasher.update(format!("{people:?} {options:?}").as_bytes());
+            }
+            Self::Text {
+                train,
+                test,
+                context,
+                ..
+            } => {
+                hasher.update(format!("{train}\0{test}\0{context}").as_bytes());
+            }
+            Self::Records {
+                train,
+                test,
+                context,
+                ..
+            } => {
+                hasher.update(format!("{train:?}\0{test:?}\0{context}").as_bytes());
+            }
+            Self::Images {
+                train,
+                test,
+                augment,
+                ..
+            } => {
+                hasher.update(&train.pixels).update(&train.labels);
+                hasher.update(&test.pixels).update(&test.labels);
+                hasher.update(format!("{augment:?}").as_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// One clause for the plan.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Biographies { people, options } => format!(
+                "{} invented people, questions about {:.0} % of them",
+                people.people.len(),
+                options.asked_share * 100.0
+            ),
+            Self::Text {
+                path,
+                train,
+                test,
+                context,
+            } => format!(
+                "{}: {} bytes to train on, {} held out, windows of {context} tokens",
+                path.display(),
+                train.len(),
+                test.len()
+            ),
+            Self::Records {
+                path, train, test, ..
+            } => {
+                format!(
+                    "{}: {} records, {} held out",
+                    path.display(),
+                    train.len(),
+                    test.len()
+                )
+            }
+            Self::Images {
+                path,
+                train,
+                test,
+                held_out,
+                ..
+            } => {
+                let tested = if *held_out { test.labels.len() } else { 0 };
+                format!(
+                    "{}: {} images, {tested} held out",
+                    path.display(),
+                    train.labels.len()
+                )
+            }
+        }
+    }
+
+    /// Training batches.
+    pub fn source(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        train: &TrainConfig,
+    ) -> Result<Box<dyn BatchSource>, DataError> {
+        let sampling = Sampling::from(train);
+        let text = || {
+            let tokenizer = tokenizer.expect("the plan gives every recipe with text a tokenizer");
+            (encoder(tokenizer), marks(tokenizer))
+        };
+        Ok(match self {
+            Self::Biographies { people, options } => {
+                let (encode, marks) = text();
+                let people = people.clone();
+                Box::new(BiographySource::new(
+                    people,
+                    options.clone(),
+                    encode,
+                    marks,
+                    sampling,
+                )?)
+            }
+            Self::Text {
+                path,
+                train,
+                context,
+                ..
+            } => {
+                let (encode, marks) = text();
+                Box::new(TextSource::from_text(
+                    path, train, &encode, marks, *context, sampling,
+                )?)
+            }
+            Self::Records { train, context, .. } => {
+                let (encode, marks) = text();
+                Box::new(TextSource::from_records(
+                    train, &encode, marks, *context, sampling,
+                )?)
+            }
+            Self::Images {
+                train,
+                normalization,
+                augment,
+                ..
+            } => Box::new(ImageSource::new(
+                train.clone(),
+                normalization,
+                *augment,
+                sampling,
+            )?),
+        })
+    }
+}
+
+/// The tokenizer as the data code takes it.
+pub fn encoder(tokenizer: &Tokenizer) -> Encoder {
+    let tokenizer = tokenizer.clone();
+    Arc::new(move |text: &str| tokenizer.encode(text))
+}
+
+/// The marks that stand before and after every document.
+pub fn marks(tokenizer: &Tokenizer) -> Marks {
+    Marks {
+        start: tokenizer.start_of_text(),
+        end: Some(tokenizer.end_of_text()),
+        padding: tokenizer.pad(),
+    }
+}
+
+struct Opener<'a> {
+    section: &'a Section<'a>,
+    directory: &'a Path,
+    seed: u64,
+}
+
+impl Opener<'_> {
+    fn biographies(&self) -> Option<Data> {
+        let value = self.section.raw("biographies")?;
+        let place = format!("{}.biographies", self.section.place);
+        let section = Section::new(place, value, &self.section.complaints)?;
+        let count: usize = section.need("people", "how many people to invent")?;
+        let first: usize = section.get("first").unwrap_or(0);
+        let lists: Lists = section.get("lists").unwrap_or_default();
+        let options: BiographyOptions = BiographyOptions {
+            question_share: section.get("question_share").unwrap_or(0.5),
+            asked_share: section.get("asked_share").unwrap_or(0.5),
+            ..section.get("rows").unwrap_or_default()
+        };
+        let seed = section.get("seed").unwrap_or(self.seed);
+        section.finish();
+        if count < 2 {
+            self.section
+                .complaints
+                .add(&section.place, "people must be 2 or more");
+            return None;
+        }
+        let people = self.kept(People::generate(&lists, seed, first..first + count))?;
+        Some(Data::Biographies { people, options })
+    }
+
+    fn text(&self) -> Option<Data> {
+        let path = self.path("text")?;
+        let context = self.section.get("context").unwrap_or(256);
+        let held_out: f64 = self.share("held_out", 0.1)?;
+        let whole = self.kept(read_text(&path))?;
+        let (train, test) = match self.section.raw("test") {
+            Some(_) => (whole, self.kept(read_text(&self.path("test")?))?),
+            None => {
+                let (train, test) = split(&whole, 1.0 - held_out);
+                (train.to_owned(), test.to_owned())
+            }
+        };
+        Some(Data::Text {
+            path,
+            train,
+            test,
+            context,
+        })
+    }
+
+    fn records(&self) -> Option<Data> {
+        let path = self.path("jsonl")?;
+        let context = self.section.get("context").unwrap_or(256);
+        let mut train = self.kept(read_jsonl(&path))?;
+        let documents = train.iter().all(|record| matches!(record, Record::Text(_)));
+        let held_out = self.share("held_out", if documents { 0.1 } else { 0.0 })?;
+        let test = match self.section.raw("test") {
+            Some(_) => self.kept(read_jsonl(&self.path("test")?))?,
+            None => {
+                let kept = train.len() as f64 * (1.0 - held_out);
+                train.split_off((kept.round() as usize).clamp(1, train.len()))
+            }
+        };
+        Some(Data::Records {
+            path,
+            train,
+            test,
+            context,
+        })
+    }
+
+    fn cifar(&self) -> Option<Data> {
+        let path = self.path("cifar")?;
+        let train = self.kept(read_cifar10(&[&path]))?;
+        let test = match self.section.raw("test") {
+            Some(_) => Some(self.kept(read_cifar10(&[self.path("test")?]))?),
+            None => None,
+        };
+        self.images(
+            path,
+            train,
+            test,
+            Normalization::imagenet(),
+            Augment::cifar(),
+        )
+    }
+
+    fn idx(&self) -> Option<Data> {
+        let value = self.section.raw("idx")?;
+        let place = format!("{}.idx", self.section.place);
+        let section = Section::new(place, value, &self.section.complaints)?;
+        let file = |key: &str| {
+            Some(
+                self.directory
+                    .join(section.need::<String>(key, "an IDX file")?),
+            )
+        };
+        let (images, labels) = (file("images")?, file("labels")?);
+        let train = self.kept(read_idx(&images, &labels))?;
+        let test = match section.raw("test_images") {
+            Some(_) => Some(self.kept(read_idx(&file("test_images")?, &file("test_labels")?))?),
+            None => None,
+        };
+        section.finish();
+        let normalization = Normalization::of(&train);
+        self.images(images, train, test, normalization, Augment::default())
+    }
+
+    fn images(
+        &self,
+        path: PathBuf,
+        train: Images,
+        test: Option<Images>,
+        normalization: Normalization,
+        usual: Augment,
+    ) -> Option<Data> {
+        let augment = match self.section.get("augment").unwrap_or(true) {
+            true => usual,
+            false => Augment::default(),
+        };
+        let held_out = test.is_some();
+        let train = Arc::new(train);
+        let test = test.map_or_else(|| train.clone(), Arc::new);
+        Some(Data::Images {
+            path,
+            train,
+            test,
+            held_out,
+            normalization,
+            augment,
+        })
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        Some(
+            self.directory
+                .join(self.section.need::<String>(key, "a file")?),
+        )
+    }
+
+    fn share(&self, key: &str, usual: f64) -> Option<f64> {
+        let share = self.section.get(key).unwrap_or(usual);
+        if (0.0..1.0).contains(&share) {
+            return Some(share);
+        }
+        self.section.complaints.add(
+            &self.section.place,
+            format!("{key} is {share}; it must lie from 0 to below 1"),
+        );
+        None
+    }
+
+    fn kept<T>(&self, opened: Result<T, DataError>) -> Option<T> {
+        opened
+            .map_err(|error| self.section.complaints.add(&self.section.place, error))
+            .ok()
+    }
+}

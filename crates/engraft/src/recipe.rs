@@ -1,0 +1,122 @@
+//! A recipe as the user wrote it: what data, what models, what steps. Nothing is filled in yet.
+
+mod overrides;
+mod section;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+pub use overrides::Override;
+pub use section::{Complaints, Section};
+
+/// The recipes that travel inside the binary.
+pub const EMBEDDED: [(&str, &str); 1] = [(
+    "quickstart",
+    include_str!("../../../recipes/quickstart.yaml"),
+)];
+
+/// Why a recipe could not be read. What is wrong inside it is for the plan to say, all at once.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    #[error("cannot read the recipe {path}: {reason}; give a YAML file, or one of: {known}")]
+    Unreadable {
+        path: PathBuf,
+        reason: String,
+        known: String,
+    },
+    #[error("the recipe {path} is not YAML: {reason}")]
+    Syntax { path: PathBuf, reason: String },
+    #[error("the recipe {path} must be a mapping with the keys data, models and steps")]
+    NotAMapping { path: PathBuf },
+    #[error("--set {text}: {reason}")]
+    Override { text: String, reason: String },
+}
+
+/// A recipe: parsed, possibly incomplete or wrong.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// What the run's folder is called.
+    pub name: String,
+    /// Where relative paths start.
+    pub directory: PathBuf,
+    pub root: Map<String, Value>,
+}
+
+impl Recipe {
+    /// An embedded recipe by name, or a YAML file by path.
+    pub fn load(name: &str) -> Result<Self, RecipeError> {
+        if let Some((name, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
+            return Self::parse(text, name, Path::new("."));
+        }
+        let path = Path::new(name);
+        let text = std::fs::read_to_string(path).map_err(|error| RecipeError::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+            known: EMBEDDED.map(|(name, _)| name).join(", "),
+        })?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let directory = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, &stem, directory)
+    }
+
+    /// From YAML text; `name` and `directory` as in [`Recipe`].
+    pub fn parse(text: &str, name: &str, directory: &Path) -> Result<Self, RecipeError> {
+        let path = || PathBuf::from(name);
+        let root: Value = serde_yaml_ng::from_str(text).map_err(|error| RecipeError::Syntax {
+            path: path(),
+            reason: error.to_string(),
+        })?;
+        let Value::Object(root) = root else {
+            return Err(RecipeError::NotAMapping { path: path() });
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            root,
+        })
+    }
+
+    /// A recipe of one step, as a verb of the command line makes it.
+    pub fn one_step(
+        name: &str,
+        data: IndexMap<String, Value>,
+        models: IndexMap<String, Value>,
+        verb: &str,
+        step: Map<String, Value>,
+    ) -> Self {
+        let mapping =
+            |entries: IndexMap<String, Value>| Value::Object(entries.into_iter().collect());
+        let mut root = Map::new();
+        root.insert("data".to_owned(), mapping(data));
+        root.insert("models".to_owned(), mapping(models));
+        root.insert(
+            "steps".to_owned(),
+            Value::Array(vec![Value::Object(Map::from_iter([(
+                verb.to_owned(),
+                Value::Object(step),
+            )]))]),
+        );
+        Self {
+            name: name.to_owned(),
+            directory: PathBuf::from("."),
+            root,
+        }
+    }
+
+    /// Applies `--set a.b=c`.
+    pub fn set(&mut self, change: &Override) -> Result<(), RecipeError> {
+        change
+            .apply(&mut self.root)
+            .map_err(|reason| RecipeError::Override {
+                text: change.to_string(),
+                reason,
+            })
+    }
+
+    /// The recipe as YAML, for the report.
+    pub fn yaml(&self) -> String {
+        serde_yaml_ng::to_string(&self.root).unwrap_or_default()
+    }
+}

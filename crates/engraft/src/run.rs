@@ -1,0 +1,145 @@
+//! Running a plan: step by step, finished steps skipped, every step measured and entered.
+
+mod result;
+mod step;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use engraft_nets::Network;
+use engraft_probe::{Entry, Ledger};
+use engraft_train::progress;
+use indexmap::IndexMap;
+
+pub use result::StepResult;
+
+use crate::{plan::Plan, recipe::Recipe};
+
+/// Where and how to run, from the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub out: Option<PathBuf>,
+    pub device: String,
+    pub dry_run: bool,
+}
+
+/// What a run left behind.
+pub struct Outcome {
+    pub out: PathBuf,
+    /// A result a step, in order.
+    pub results: Vec<StepResult>,
+}
+
+impl Outcome {
+    /// The ledger entries of the run.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.results
+            .iter()
+            .map(|result| result.entry.clone())
+            .collect()
+    }
+}
+
+/// Everything the steps of one run share.
+struct Session<'a> {
+    plan: &'a Plan,
+    /// Models by name: those of the recipe and those that steps made. Plain, ready to measure.
+    models: IndexMap<String, Box<dyn Network>>,
+    progress: Box<dyn progress::Progress>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Resolves a recipe and runs it; prints the ledger and writes the report.
+pub fn execute(recipe: &Recipe, options: &Options) -> anyhow::Result<Outcome> {
+    let plan = Plan::resolve(recipe, options.out.clone(), &options.device)?;
+    if options.dry_run {
+        print!("{}", plan.describe());
+        return Ok(Outcome {
+            out: plan.out,
+            results: Vec::new(),
+        });
+    }
+    let outcome = run(&plan)?;
+    let entries = outcome.entries();
+    println!("\n{}", engraft_probe::ledger::show(&entries));
+    let bits = crate::report::bits_table(&entries);
+    if !bits.is_empty() {
+        println!("{bits}");
+    }
+    let page = plan.out.join("report.html");
+    crate::report::write(&plan, &outcome.results, &page)?;
+    println!("models   {}", plan.out.join("models").display());
+    println!("ledger   {}", plan.out.join("ledger.jsonl").display());
+    println!("report   {}", page.display());
+    Ok(outcome)
+}
+
+/// Runs all steps of a plan.
+pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+    std::fs::create_dir_all(&plan.out)
+        .with_context(|| format!("cannot make the folder {}", plan.out.display()))?;
+    let _lock = lock(&plan.out)?;
+    let mut ledger = Ledger::open(&plan.out.join("ledger.jsonl"))?;
+    if ledger.torn {
+        tracing::warn!("the last line of the ledger was cut short by a crash and is replaced");
+    }
+    let models = plan
+        .models
+        .iter()
+        .map(|(name, model)| (name.clone(), model.network().detached()));
+    let mut session = Session {
+        plan,
+        models: models.collect(),
+        progress: progress::on_stderr(),
+        stop: on_interrupt()?,
+    };
+    let mut results = Vec::new();
+    for step in &plan.steps {
+        let (result, network) = session
+            .step(step)
+            .with_context(|| format!("step `{}`", step.name))?;
+        ledger.append(result.entry.clone())?;
+        session.models.insert(step.name.clone(), network);
+        results.push(result);
+    }
+    Ok(Outcome {
+        out: plan.out.clone(),
+        results,
+    })
+}
+
+/// Two runs in one folder would overwrite each other.
+fn lock(out: &Path) -> anyhow::Result<File> {
+    let path = out.join(".lock");
+    let file =
+        File::create(&path).with_context(|| format!("cannot write into {}", out.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => anyhow::bail!(
+            "another run works in {}; wait for it or choose another folder with --out",
+            out.display()
+        ),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// The first Ctrl-C stops after a checkpoint, the second at once.
+fn on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .context("cannot listen for Ctrl-C")?;
+    }
+    stop.store(false, Ordering::Relaxed);
+    Ok(stop)
+}

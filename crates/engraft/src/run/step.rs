@@ -1,0 +1,241 @@
+//! One step: train, measure before and after, save, enter.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use engraft_distill::{Distillation, Run};
+use engraft_nets::{Network, content_hash, load_folder, save_folder};
+use engraft_probe::{Entry, Measurement, ledger::Artifact};
+use engraft_train::{
+    BatchSource, CrossEntropy, Loss, RunFiles, Trained, Trainer, data::Replay, memory,
+};
+
+use super::{Session, StepResult};
+use crate::{
+    machine, measure,
+    plan::{Data, Step, Work},
+};
+
+impl Session<'_> {
+    /// Runs a step or finds it finished; returns its result and the model it made.
+    pub(super) fn step(&self, step: &Step) -> anyhow::Result<(StepResult, Box<dyn Network>)> {
+        let before = &*self.models[&step.model];
+        let inputs = self.inputs(step);
+        let key = key(step, &inputs);
+        let folder = self.plan.out.join("steps").join(&step.name);
+        let model = self.plan.out.join("models").join(&step.name);
+        if let Some(done) = StepResult::read(&folder, &key)
+            && let Some(network) = self.finished(&done, &model, before)
+        {
+            eprintln!("{}: finished before, skipped", step.name);
+            return Ok((done, network));
+        }
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        memory::reset_peak();
+        let files = RunFiles::in_folder(&folder, key.clone());
+        let trained = match step.work {
+            Work::Probe => None,
+            _ => Some(self.train(step, before, &files)?),
+        };
+        let network = match &trained {
+            Some(trained) => trained.network.detached(),
+            None => before.detached(),
+        };
+        if trained.is_some() {
+            save_folder(&model, &*network, self.plan.tokenizer.as_ref())?;
+        }
+        let measured = Instant::now();
+        let mut entry = self.entry(step, &key, inputs, before, &*network);
+        entry.measured_seconds = measured.elapsed().as_secs_f64();
+        if let Some(trained) = &trained {
+            entry.trained_seconds = trained.seconds;
+            entry.tokens = trained.tokens;
+        }
+        entry.peak_memory = memory::peak_rss();
+        let curve = trained.map(|trained| trained.curve).unwrap_or_default();
+        let result = StepResult {
+            key,
+            entry,
+            curve,
+            skipped: false,
+        };
+        result.write(&folder)?;
+        files.remove_checkpoint()?;
+        Ok((result, network))
+    }
+
+    /// The model of a finished step, if it is still what the step made.
+    fn finished(
+        &self,
+        done: &StepResult,
+        folder: &std::path::Path,
+        before: &dyn Network,
+    ) -> Option<Box<dyn Network>> {
+        let Some(output) = &done.entry.output else {
+            return Some(before.detached());
+        };
+        let network = load_folder(folder, &self.plan.device).ok()?.network;
+        (content_hash(&*network) == output.hash).then_some(network)
+    }
+
+    fn train(
+        &self,
+        step: &Step,
+        before: &dyn Network,
+        files: &RunFiles,
+    ) -> anyhow::Result<Trained> {
+        let source = self.source(step)?;
+        let mut loss = self.loss(step)?;
+        let trainer = Trainer::new(&step.name, &step.train, files, &*self.progress, &self.stop);
+        Ok(trainer.run(before.detached(), &mut *loss, &*source, &mut [])?)
+    }
+
+    fn source(&self, step: &Step) -> anyhow::Result<Box<dyn BatchSource>> {
+        let tokenizer = self.plan.tokenizer.as_ref();
+        let new = self.plan.data[&step.on].source(tokenizer, &step.train)?;
+        let Work::Learn {
+            replay: Some(replay),
+            replay_share,
+        } = &step.work
+        else {
+            return Ok(new);
+        };
+        let old = self.plan.data[replay].source(tokenizer, &step.train)?;
+        let padding = tokenizer.map_or(0, engraft_nets::Tokenizer::pad);
+        Ok(Box::new(Replay::new(new, old, *replay_share, padding)?))
+    }
+
+    fn loss(&self, step: &Step) -> anyhow::Result<Box<dyn Loss>> {
+        let Work::Distill {
+            teacher,
+            method,
+            settings,
+            ..
+        } = &step.work
+        else {
+            return Ok(Box::new(CrossEntropy));
+        };
+        let teacher = &*self.models[teacher];
+        let entry = engraft_distill::find(method).context("the plan found this method")?;
+        let run = Run {
+            steps: step.train.steps,
+            student: self.models[&step.model].capabilities(),
+            teacher: teacher.capabilities(),
+            samples: self.plan.data[&step.on].samples(),
+            seed: step.train.seed,
+        };
+        let objective = entry
+            .objective(settings, &run)
+            .map_err(anyhow::Error::msg)?;
+        Ok(Box::new(Distillation::new(
+            teacher,
+            objective,
+            step.weights(),
+        )))
+    }
+
+    /// Everything that goes into a step, by content.
+    fn inputs(&self, step: &Step) -> Vec<Artifact> {
+        let model = |role: &str, name: &String| Artifact {
+            role: role.to_owned(),
+            name: name.clone(),
+            hash: content_hash(&*self.models[name]),
+        };
+        let data = |role: &str, name: &String| Artifact {
+            role: role.to_owned(),
+            name: name.clone(),
+            hash: self.plan.data[name].fingerprint(),
+        };
+        let mut inputs = vec![model("model", &step.model), data("data", &step.on)];
+        inputs.extend(step.keep.iter().map(|name| data("kept", name)));
+        match &step.work {
+            Work::Distill { teacher, .. } => inputs.push(model("teacher", teacher)),
+            Work::Learn {
+                replay: Some(replay),
+                ..
+            } => inputs.push(data("replay", replay)),
+            _ => {}
+        }
+        inputs
+    }
+
+    fn entry(
+        &self,
+        step: &Step,
+        key: &str,
+        inputs: Vec<Artifact>,
+        before: &dyn Network,
+        after: &dyn Network,
+    ) -> Entry {
+        let tokenizer = self.plan.tokenizer.as_ref();
+        let data = &self.plan.data[&step.on];
+        let found = |name: &str, network: &dyn Network| {
+            measure::knowledge(name, &self.plan.data[name], tokenizer, network)
+        };
+        let learned = found(&step.on, after);
+        let mut measurements = learned.clone();
+        let mut kept = None;
+        let mut kept_before = None;
+        for name in &step.keep {
+            let now = found(name, after);
+            if kept.is_none() {
+                kept = measure::headline(&now);
+                kept_before = measure::headline(&found(name, before));
+            }
+            measurements.extend(now);
+        }
+        let others: Vec<&Data> = step.keep.iter().map(|name| &self.plan.data[name]).collect();
+        let spill = measure::spilled(data, &others, tokenizer, before, after);
+        measurements.extend(spill.clone());
+        let is_probe = matches!(step.work, Work::Probe);
+        Entry {
+            version: 1,
+            id: key.to_owned(),
+            time: machine::now(),
+            run: self.plan.name.clone(),
+            step: step.name.clone(),
+            verb: step.verb.to_owned(),
+            what: step.what(),
+            config: serde_json::to_value(step).unwrap_or_default(),
+            seed: step.train.seed,
+            inputs,
+            output: (!is_probe).then(|| Artifact {
+                role: "model".to_owned(),
+                name: step.name.clone(),
+                hash: content_hash(after),
+            }),
+            gain: measure::headline(&learned),
+            kept,
+            kept_before,
+            spill: spill.filter(|_| !is_probe),
+            measurements: dedup(measurements),
+            bits: measure::bits(data, tokenizer, after),
+            parameters: after.parameter_count() as u64,
+            machine: machine::describe(&self.plan.device),
+            ..Entry::default()
+        }
+    }
+}
+
+/// A probe counts once, however many ways led to it.
+fn dedup(measurements: Vec<Measurement>) -> Vec<Measurement> {
+    let mut kept: Vec<Measurement> = Vec::new();
+    for found in measurements {
+        if kept.iter().all(|known| known.probe != found.probe) {
+            kept.push(found);
+        }
+    }
+    kept
+}
+
+/// Hash of what decides a step's result: itself, its inputs by content, and this version of us.
+fn key(step: &Step, inputs: &[Artifact]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.update(serde_json::to_string(step).unwrap_or_default().as_bytes());
+    for input in inputs {
+        hasher.update(format!("{} {}\n", input.role, input.hash).as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
