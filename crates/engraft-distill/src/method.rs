@@ -23,6 +23,11 @@ pub trait DistillMethod: Settings {
     fn objective(&self, run: &Run) -> Box<dyn Objective>;
 }
 
+/// Settings as a person would write them: through text, where an `f32` is its shortest decimal.
+fn as_written(settings: &impl Settings) -> serde_json::Result<Value> {
+    serde_json::from_str(&serde_json::to_string(settings)?)
+}
+
 /// A registered method.
 #[derive(Clone, Copy)]
 pub struct Entry {
@@ -48,7 +53,7 @@ impl Entry {
             normalise: |value| {
                 let settings = M::from_recipe(value)?;
                 settings.check()?;
-                serde_json::to_value(settings).map_err(|error| error.to_string())
+                as_written(&settings).map_err(|error| error.to_string())
             },
             build: |value, run| {
                 let settings = M::from_recipe(value)?;

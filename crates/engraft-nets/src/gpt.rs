@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Batch, Capabilities, Head, Logits, Mode, Network, Parameter, Role, Signals, Taps, init::Init,
-    tokens::Tokens,
+    Batch, Capabilities, Head, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
+    init::Init, tokens::Tokens,
 };
 
 /// What a recipe says about a GPT; the vocabulary comes from the tokenizer.
@@ -49,19 +49,15 @@ fn yes() -> bool {
 
 const EPS: f64 = 1e-5;
 
-/// A weight `[out, in]` and a bias `[out]`.
+/// A layer norm: scale and shift `[width]`.
 #[derive(Clone)]
-struct Affine {
+struct Norm {
     weight: Parameter,
     bias: Parameter,
 }
 
-impl Affine {
+impl Norm {
     fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        engraft_ops::linear(x, self.weight.r2(), Some(self.bias.r1()))
-    }
-
-    fn norm(&self, x: Tensor<2>) -> Tensor<2> {
         engraft_ops::layer_norm(x, self.weight.r1(), Some(self.bias.r1()), EPS)
     }
 
@@ -76,36 +72,30 @@ impl Affine {
 
 #[derive(Clone)]
 struct Block {
-    ln_1: Affine,
+    ln_1: Norm,
     /// Queries, keys and values, `[3 * width, width]`.
-    c_attn: Affine,
-    c_proj: Affine,
-    ln_2: Affine,
-    c_fc: Affine,
-    mlp_proj: Affine,
+    c_attn: Linear,
+    c_proj: Linear,
+    ln_2: Norm,
+    c_fc: Linear,
+    mlp_proj: Linear,
 }
 
 impl Block {
-    fn parts(&self) -> [&Affine; 6] {
-        [
-            &self.ln_1,
-            &self.c_attn,
-            &self.c_proj,
-            &self.ln_2,
-            &self.c_fc,
-            &self.mlp_proj,
-        ]
+    fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        let attention = self.c_attn.parameters().chain(self.c_proj.parameters());
+        let mlp = self.c_fc.parameters().chain(self.mlp_proj.parameters());
+        let first = self.ln_1.parameters().into_iter().chain(attention);
+        first.chain(self.ln_2.parameters()).chain(mlp)
     }
 
-    fn parts_mut(&mut self) -> [&mut Affine; 6] {
-        [
-            &mut self.ln_1,
-            &mut self.c_attn,
-            &mut self.c_proj,
-            &mut self.ln_2,
-            &mut self.c_fc,
-            &mut self.mlp_proj,
-        ]
+    fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
+        let attention = self.c_attn.parameters_mut();
+        let attention = attention.chain(self.c_proj.parameters_mut());
+        let mlp = self.c_fc.parameters_mut();
+        let mlp = mlp.chain(self.mlp_proj.parameters_mut());
+        let first = self.ln_1.parameters_mut().into_iter().chain(attention);
+        first.chain(self.ln_2.parameters_mut()).chain(mlp)
     }
 }
 
@@ -117,7 +107,7 @@ pub struct Gpt {
     wte: Parameter,
     wpe: Parameter,
     blocks: Vec<Block>,
-    ln_f: Affine,
+    ln_f: Norm,
     head: Option<Parameter>,
 }
 
@@ -128,11 +118,13 @@ impl Gpt {
         let init = Init { seed, device };
         let width = spec.width;
         let residual = 0.02 / (2.0 * spec.layers as f32).sqrt();
-        let affine = |name: String, out: usize, input: usize, std: f32| Affine {
-            weight: init.matrix(format!("{name}.weight"), Role::Weight, [out, input], std),
-            bias: init.constant(format!("{name}.bias"), Role::Bias, out, 0.0),
+        let affine = |name: String, out: usize, input: usize, std: f32| {
+            Linear::new(
+                init.matrix(format!("{name}.weight"), Role::Weight, [out, input], std),
+                Some(init.constant(format!("{name}.bias"), Role::Bias, out, 0.0)),
+            )
         };
-        let norm = |name: String| Affine {
+        let norm = |name: String| Norm {
             weight: init.constant(format!("{name}.weight"), Role::Norm, width, 1.0),
             bias: init.constant(format!("{name}.bias"), Role::Norm, width, 0.0),
         };
@@ -177,15 +169,15 @@ impl Gpt {
         let block = &self.blocks[index];
         let width = self.spec.width;
         let rows = x.dims()[0];
-        let qkv = block.c_attn.apply(block.ln_1.norm(x.clone()));
+        let qkv = block.c_attn.apply(block.ln_1.apply(x.clone()));
         let part = |at: usize| {
             let part = qkv.clone().slice([0..rows, at * width..(at + 1) * width]);
             input.split_heads(part, self.spec.heads)
         };
         let heads = taps.attend(index, part(0), part(1), part(2));
         let x = x + block.c_proj.apply(input.join_heads(heads));
-        let up = engraft_ops::linear(block.ln_2.norm(x.clone()), block.c_fc.weight.r2(), None);
-        let up = engraft_ops::gelu(up, Some(block.c_fc.bias.r1()));
+        let up = block.c_fc.without_bias(block.ln_2.apply(x.clone()));
+        let up = engraft_ops::gelu(up, block.c_fc.bias.as_ref().map(Parameter::r1));
         x + block.mlp_proj.apply(up)
     }
 }
@@ -224,7 +216,7 @@ impl Network for Gpt {
         }
         Signals {
             logits: Logits::Head(Head {
-                hidden: self.ln_f.norm(x),
+                hidden: self.ln_f.apply(x),
                 weight: self.head.as_ref().map_or(embedding, Parameter::r2),
                 bias: None,
             }),
@@ -235,9 +227,7 @@ impl Network for Gpt {
 
     fn parameters(&self) -> Vec<&Parameter> {
         let mut all = vec![&self.wte, &self.wpe];
-        for block in &self.blocks {
-            all.extend(block.parts().into_iter().flat_map(Affine::parameters));
-        }
+        all.extend(self.blocks.iter().flat_map(Block::parameters));
         all.extend(self.ln_f.parameters());
         all.extend(&self.head);
         all
@@ -245,17 +235,23 @@ impl Network for Gpt {
 
     fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
         let mut all = vec![&mut self.wte, &mut self.wpe];
-        for block in &mut self.blocks {
-            all.extend(
-                block
-                    .parts_mut()
-                    .into_iter()
-                    .flat_map(Affine::parameters_mut),
-            );
-        }
+        all.extend(self.blocks.iter_mut().flat_map(Block::parameters_mut));
         all.extend(self.ln_f.parameters_mut());
         all.extend(&mut self.head);
         all
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        let blocks = self.blocks.iter_mut();
+        let layers = blocks.flat_map(|block| {
+            [
+                &mut block.c_attn,
+                &mut block.c_proj,
+                &mut block.c_fc,
+                &mut block.mlp_proj,
+            ]
+        });
+        layers.collect()
     }
 
     fn config(&self) -> serde_json::Value {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    Batch, Capabilities, Head, Logits, Mode, Network, Parameter, Role, Signals, Taps, init::Init,
-    tokens::Tokens,
+    Batch, Capabilities, Head, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
+    init::Init, tokens::Tokens,
 };
 
 /// What a `config.json` of the family says; a recipe may write the same keys.
@@ -62,37 +62,45 @@ impl LlamaSpec {
 #[derive(Clone)]
 struct Block {
     input_norm: Parameter,
-    q: Parameter,
-    k: Parameter,
-    v: Parameter,
-    /// Biases of q, k and v.
-    biases: Option<[Parameter; 3]>,
-    o: Parameter,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
     post_norm: Parameter,
-    gate: Parameter,
-    up: Parameter,
-    down: Parameter,
+    gate: Linear,
+    up: Linear,
+    down: Linear,
 }
 
 impl Block {
-    fn parameters(&self) -> Vec<&Parameter> {
-        let mut all = vec![&self.input_norm, &self.q, &self.k, &self.v];
-        all.extend(self.biases.iter().flatten());
-        all.extend([&self.o, &self.post_norm, &self.gate, &self.up, &self.down]);
-        all
+    fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        let attention = [&self.q, &self.k, &self.v, &self.o];
+        let mlp = [&self.gate, &self.up, &self.down];
+        std::iter::once(&self.input_norm)
+            .chain(attention.into_iter().flat_map(Linear::parameters))
+            .chain([&self.post_norm])
+            .chain(mlp.into_iter().flat_map(Linear::parameters))
     }
 
-    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        let mut all = vec![&mut self.input_norm, &mut self.q, &mut self.k, &mut self.v];
-        all.extend(self.biases.iter_mut().flatten());
-        all.extend([
+    fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
+        let attention = [&mut self.q, &mut self.k, &mut self.v, &mut self.o];
+        let mlp = [&mut self.gate, &mut self.up, &mut self.down];
+        std::iter::once(&mut self.input_norm)
+            .chain(attention.into_iter().flat_map(Linear::parameters_mut))
+            .chain([&mut self.post_norm])
+            .chain(mlp.into_iter().flat_map(Linear::parameters_mut))
+    }
+
+    fn linears_mut(&mut self) -> [&mut Linear; 7] {
+        [
+            &mut self.q,
+            &mut self.k,
+            &mut self.v,
             &mut self.o,
-            &mut self.post_norm,
             &mut self.gate,
             &mut self.up,
             &mut self.down,
-        ]);
-        all
+        ]
     }
 }
 
@@ -121,42 +129,27 @@ impl Llama {
         let blocks = (0..spec.num_hidden_layers)
             .map(|layer| {
                 let name = |part: &str| format!("model.layers.{layer}.{part}");
-                let weight = |part: &str, out: usize, input: usize| {
-                    init.matrix(
-                        name(&format!("{part}.weight")),
-                        Role::Weight,
-                        [out, input],
-                        0.02,
+                let linear = |part: &str, out: usize, input: usize, biased: bool| {
+                    let (weight, bias) = (format!("{part}.weight"), format!("{part}.bias"));
+                    Linear::new(
+                        init.matrix(name(&weight), Role::Weight, [out, input], 0.02),
+                        biased.then(|| init.constant(name(&bias), Role::Bias, out, 0.0)),
                     )
                 };
                 let norm = |part: &str| {
                     init.constant(name(&format!("{part}.weight")), Role::Norm, width, 1.0)
                 };
-                let bias = |part: &str, out: usize| {
-                    init.constant(
-                        name(&format!("self_attn.{part}.bias")),
-                        Role::Bias,
-                        out,
-                        0.0,
-                    )
-                };
+                let biased = spec.attention_bias;
                 Block {
                     input_norm: norm("input_layernorm"),
-                    q: weight("self_attn.q_proj", queries, width),
-                    k: weight("self_attn.k_proj", keys, width),
-                    v: weight("self_attn.v_proj", keys, width),
-                    biases: spec.attention_bias.then(|| {
-                        [
-                            bias("q_proj", queries),
-                            bias("k_proj", keys),
-                            bias("v_proj", keys),
-                        ]
-                    }),
-                    o: weight("self_attn.o_proj", width, queries),
+                    q: linear("self_attn.q_proj", queries, width, biased),
+                    k: linear("self_attn.k_proj", keys, width, biased),
+                    v: linear("self_attn.v_proj", keys, width, biased),
+                    o: linear("self_attn.o_proj", width, queries, false),
                     post_norm: norm("post_attention_layernorm"),
-                    gate: weight("mlp.gate_proj", inner, width),
-                    up: weight("mlp.up_proj", inner, width),
-                    down: weight("mlp.down_proj", width, inner),
+                    gate: linear("mlp.gate_proj", inner, width, false),
+                    up: linear("mlp.up_proj", inner, width, false),
+                    down: linear("mlp.down_proj", width, inner, false),
                 }
             })
             .collect();
@@ -188,43 +181,39 @@ impl Llama {
         let block = &self.blocks[index];
         let spec = &self.spec;
         let normed = engraft_ops::rms_norm(x.clone(), block.input_norm.r1(), spec.rms_norm_eps);
-        let project = |weight: &Parameter, at: usize, heads: usize| {
-            let bias = block.biases.as_ref().map(|biases| biases[at].r1());
-            let out = engraft_ops::linear(normed.clone(), weight.r2(), bias);
-            input.split_heads(out, heads)
-        };
-        let q = rotary.apply(project(&block.q, 0, spec.num_attention_heads));
-        let k = rotary.apply(project(&block.k, 1, spec.kv_heads()));
-        let v = project(&block.v, 2, spec.kv_heads());
+        let project =
+            |layer: &Linear, heads: usize| input.split_heads(layer.apply(normed.clone()), heads);
+        let q = rotary.apply(project(&block.q, spec.num_attention_heads));
+        let k = rotary.apply(project(&block.k, spec.kv_heads()));
+        let v = project(&block.v, spec.kv_heads());
         let heads = input.join_heads(taps.attend(index, q, k, v));
-        let x = x + engraft_ops::linear(heads, block.o.r2(), None);
+        let x = x + block.o.apply(heads);
         let normed = engraft_ops::rms_norm(x.clone(), block.post_norm.r1(), spec.rms_norm_eps);
-        let gate = engraft_ops::linear(normed.clone(), block.gate.r2(), None);
-        let up = engraft_ops::linear(normed, block.up.r2(), None);
-        x + engraft_ops::linear(engraft_ops::silu_gate(gate, up), block.down.r2(), None)
+        let gate = block.gate.apply(normed.clone());
+        let gated = engraft_ops::silu_gate(gate, block.up.apply(normed));
+        x + block.down.apply(gated)
     }
 }
 
 /// Rotary position embedding, the two halves of a head rotated against each other.
 struct Rotary {
-    /// `[1, 1, tokens, head_width]`
-    cos: Tensor<4>,
-    sin: Tensor<4>,
+    /// `[tokens, head_width / 2]`
+    cos: Tensor<2>,
+    sin: Tensor<2>,
 }
 
 impl Rotary {
     fn new(tokens: usize, width: usize, theta: f64, device: &Device) -> Self {
+        let half = width / 2;
         let angles: Vec<f64> = (0..tokens)
             .flat_map(|position| {
-                (0..width).map(move |at| {
-                    let pair = (at % (width / 2)) as f64;
-                    position as f64 / theta.powf(2.0 * pair / width as f64)
-                })
+                (0..half)
+                    .map(move |pair| position as f64 / theta.powf(2.0 * pair as f64 / width as f64))
             })
             .collect();
         let table = |of: fn(f64) -> f64| {
             let numbers: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
-            Tensor::from_data(TensorData::new(numbers, [1, 1, tokens, width]), device)
+            Tensor::from_data(TensorData::new(numbers, [tokens, half]), device)
         };
         Self {
             cos: table(f64::cos),
@@ -233,10 +222,7 @@ impl Rotary {
     }
 
     fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, heads, tokens, width] = x.dims();
-        let half = |range| x.clone().slice([0..batch, 0..heads, 0..tokens, range]);
-        let turned = Tensor::cat(vec![half(width / 2..width).neg(), half(0..width / 2)], 3);
-        x * self.cos.clone() + turned * self.sin.clone()
+        engraft_ops::rotary(x, self.cos.clone(), self.sin.clone())
     }
 }
 
@@ -300,6 +286,13 @@ impl Network for Llama {
         all.push(&mut self.norm);
         all.extend(&mut self.head);
         all
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        self.blocks
+            .iter_mut()
+            .flat_map(Block::linears_mut)
+            .collect()
     }
 
     /// The loaded `config.json` with what the network knows better on top.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Batch, Capabilities, Input, Logits, Mode, Network, Parameter, Role, Signals, Taps, Value,
-    init::Init,
+    Batch, Capabilities, Input, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
+    Value, init::Init,
 };
 
 /// What a recipe says about an MLP; input and classes come from the data.
@@ -17,19 +17,13 @@ pub struct MlpSpec {
     pub widths: Vec<usize>,
 }
 
-#[derive(Clone)]
-struct Layer {
-    weight: Parameter,
-    bias: Parameter,
-}
-
 /// The network; the last hidden layer is the pooled feature.
 #[derive(Clone)]
 pub struct Mlp {
     spec: MlpSpec,
     input: usize,
     classes: usize,
-    layers: Vec<Layer>,
+    layers: Vec<Linear>,
 }
 
 impl Mlp {
@@ -46,10 +40,10 @@ impl Mlp {
             .map(|(index, pair)| {
                 let std = (2.0 / pair[0].max(1) as f32).sqrt();
                 let name = |part: &str| format!("layers.{index}.{part}");
-                Layer {
-                    weight: init.matrix(name("weight"), Role::Weight, [pair[1], pair[0]], std),
-                    bias: init.constant(name("bias"), Role::Bias, pair[1], 0.0),
-                }
+                Linear::new(
+                    init.matrix(name("weight"), Role::Weight, [pair[1], pair[0]], std),
+                    Some(init.constant(name("bias"), Role::Bias, pair[1], 0.0)),
+                )
             })
             .collect();
         Self {
@@ -86,18 +80,13 @@ impl Network for Mlp {
         let range = taps.range(self.spec.widths.len());
         let mut x = taps.hidden_state(range.start, Tensor::from_data(data, &device));
         for index in range {
-            let layer = &self.layers[index];
-            x = relu(engraft_ops::linear(
-                x,
-                layer.weight.r2(),
-                Some(layer.bias.r1()),
-            ));
+            x = relu(self.layers[index].apply(x));
             x = taps.hidden_state(index + 1, x);
         }
         let last = self.layers.last().expect("there is always an output layer");
         // A partial range ends before the output layer: only the taps are meaningful then.
-        let logits = if x.dims()[1] == last.weight.value.dims()[1] {
-            engraft_ops::linear(x.clone(), last.weight.r2(), Some(last.bias.r1()))
+        let logits = if x.dims()[1] == last.shape()[1] {
+            last.apply(x.clone())
         } else {
             Tensor::zeros([batch.len(), self.classes], &device)
         };
@@ -109,17 +98,18 @@ impl Network for Mlp {
     }
 
     fn parameters(&self) -> Vec<&Parameter> {
-        self.layers
-            .iter()
-            .flat_map(|layer| [&layer.weight, &layer.bias])
-            .collect()
+        self.layers.iter().flat_map(Linear::parameters).collect()
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
         self.layers
             .iter_mut()
-            .flat_map(|layer| [&mut layer.weight, &mut layer.bias])
+            .flat_map(Linear::parameters_mut)
             .collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        self.layers.iter_mut().collect()
     }
 
     fn config(&self) -> serde_json::Value {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
-use crate::{Batch, Logits, Parameter, Value};
+use crate::{Batch, Linear, Logits, Parameter, Value};
 
 /// Whether a pass trains (batch statistics, dropout) or measures (running statistics).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,9 @@ pub trait Network: Send {
     fn parameters(&self) -> Vec<&Parameter>;
 
     fn parameters_mut(&mut self) -> Vec<&mut Parameter>;
+
+    /// The linear layers that deltas can be attached to, in the order of the file.
+    fn linears_mut(&mut self) -> Vec<&mut Linear>;
 
     /// `config.json` as Hugging Face writes it (own `model_type` for our own nets).
     fn config(&self) -> serde_json::Value;

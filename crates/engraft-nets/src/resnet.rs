@@ -2,17 +2,14 @@
 //! channels, shortcuts without parameters. Names and layout as the published PyTorch files.
 
 use burn::tensor::{
-    Device, Tensor, TensorData,
-    activation::relu,
-    module::{avg_pool2d, conv2d},
-    ops::{AvgPoolOptions, ConvOptions},
+    Device, Tensor, TensorData, activation::relu, module::avg_pool2d, ops::AvgPoolOptions,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Batch, Capabilities, Input, Logits, Mode, Network, Parameter, Role, Signals, Taps, Value,
-    init::Init,
+    Batch, Capabilities, Input, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
+    Value, init::Init,
 };
 
 /// What a recipe says about a ResNet; classes come from the data.
@@ -48,29 +45,32 @@ impl Norm {
         }
     }
 
-    /// `[batch, channels, height, width]`; in training new statistics go to `updates`.
-    fn apply(&self, x: Tensor<4>, mode: Mode, updates: &mut Vec<(String, Value)>) -> Tensor<4> {
+    /// `x` `[batch, channels, height, width]` normalised, then ReLU if asked; in training new
+    /// statistics go to `updates`.
+    fn apply(
+        &self,
+        x: Tensor<4>,
+        rectify: bool,
+        mode: Mode,
+        updates: &mut Vec<(String, Value)>,
+    ) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
-        let (mean, var) = match mode {
-            Mode::Eval => (self.mean.r1(), self.var.r1()),
-            Mode::Train => {
-                let count = (batch * height * width) as f64;
-                let mean = x.clone().mean_dims(&[0, 2, 3]);
-                let var = (x.clone() - mean.clone()).square().mean_dims(&[0, 2, 3]);
-                let (mean, var) = (mean.reshape([channels]), var.reshape([channels]));
-                let mix = |old: &Parameter, new: Tensor<1>| {
-                    let mixed = old.r1().inner() * (1.0 - MOMENTUM) + new.inner() * MOMENTUM;
-                    (old.name.clone(), Value::R1(mixed))
-                };
-                updates.push(mix(&self.mean, mean.clone().detach()));
-                let unbiased = var.clone().detach() * (count / (count - 1.0).max(1.0));
-                updates.push(mix(&self.var, unbiased));
-                (mean, var)
+        let (weight, bias) = (self.weight.r1(), self.bias.r1());
+        if mode == Mode::Train {
+            let (y, mean, var) = engraft_ops::batch_norm(x, weight, bias, EPS, rectify);
+            let count = (batch * height * width) as f64;
+            let unbiased = var * (count / (count - 1.0).max(1.0));
+            for (old, new) in [(&self.mean, mean), (&self.var, unbiased)] {
+                let mixed = old.r1().inner() * (1.0 - MOMENTUM) + new.inner() * MOMENTUM;
+                updates.push((old.name.clone(), Value::R1(mixed)));
             }
-        };
-        let scale = self.weight.r1() / (var + EPS).sqrt();
-        let shift = self.bias.r1() - mean * scale.clone();
-        x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
+            return y;
+        }
+        let scale = weight / (self.var.r1() + EPS).sqrt();
+        let shift = bias - self.mean.r1() * scale.clone();
+        let wide = [1, channels, 1, 1];
+        let y = x * scale.reshape(wide) + shift.reshape(wide);
+        if rectify { relu(y) } else { y }
     }
 
     fn parameters(&self) -> [&Parameter; 4] {
@@ -106,10 +106,15 @@ impl Conv {
         }
     }
 
-    fn apply(&self, x: Tensor<4>, mode: Mode, updates: &mut Vec<(String, Value)>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [1, 1], [1, 1], 1);
-        self.norm
-            .apply(conv2d(x, self.weight.r4(), None, options), mode, updates)
+    fn apply(
+        &self,
+        x: Tensor<4>,
+        rectify: bool,
+        mode: Mode,
+        updates: &mut Vec<(String, Value)>,
+    ) -> Tensor<4> {
+        let x = engraft_ops::conv2d(x, self.weight.r4(), self.stride, 1);
+        self.norm.apply(x, rectify, mode, updates)
     }
 
     fn parameters(&self) -> impl Iterator<Item = &Parameter> {
@@ -128,8 +133,7 @@ pub struct Resnet {
     classes: usize,
     stem: Conv,
     blocks: Vec<[Conv; 2]>,
-    weight: Parameter,
-    bias: Parameter,
+    linear: Linear,
 }
 
 impl Resnet {
@@ -159,8 +163,10 @@ impl Resnet {
         Self {
             stem: Conv::new(&init, ["conv1", "bn1"], [16, channels], 1),
             blocks,
-            weight: init.matrix("linear.weight".into(), Role::Weight, [classes, 64], 0.125),
-            bias: init.constant("linear.bias".into(), Role::Bias, classes, 0.0),
+            linear: Linear::new(
+                init.matrix("linear.weight".into(), Role::Weight, [classes, 64], 0.125),
+                Some(init.constant("linear.bias".into(), Role::Bias, classes, 0.0)),
+            ),
             spec: spec.clone(),
             classes,
         }
@@ -206,26 +212,26 @@ impl Network for Resnet {
             panic!("a ResNet reads images");
         };
         let mut statistics = Vec::new();
-        let device = self.weight.device();
+        let device = self.linear.weight.device();
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {
             let images = Tensor::from_data(TensorData::new(pixels.clone(), *shape), &device);
-            relu(self.stem.apply(images, mode, &mut statistics))
+            self.stem.apply(images, true, mode, &mut statistics)
         } else {
             Tensor::zeros([shape[0], 1, 1, 1], &device)
         };
         x = taps.offer_image(range.start, x);
         for index in range {
             let [first, second] = &self.blocks[index];
-            let inner = relu(first.apply(x.clone(), mode, &mut statistics));
-            let inner = second.apply(inner, mode, &mut statistics);
+            let inner = first.apply(x.clone(), true, mode, &mut statistics);
+            let inner = second.apply(inner, false, mode, &mut statistics);
             let out = inner.dims()[1];
-            x = taps.offer_image(index + 1, relu(inner + shortcut(x, out)));
+            x = taps.offer_image(index + 1, engraft_ops::add_relu(inner, shortcut(x, out)));
         }
         let [rows, channels, _, _] = x.dims();
         let pooled = x.mean_dims(&[2, 3]).reshape([rows, channels]);
         let logits = if channels == 64 {
-            engraft_ops::linear(pooled.clone(), self.weight.r2(), Some(self.bias.r1()))
+            self.linear.apply(pooled.clone())
         } else {
             Tensor::zeros([rows, self.classes], &device)
         };
@@ -239,7 +245,7 @@ impl Network for Resnet {
     fn parameters(&self) -> Vec<&Parameter> {
         let mut all: Vec<&Parameter> = self.stem.parameters().collect();
         all.extend(self.blocks.iter().flatten().flat_map(Conv::parameters));
-        all.extend([&self.weight, &self.bias]);
+        all.extend(self.linear.parameters());
         all
     }
 
@@ -251,8 +257,12 @@ impl Network for Resnet {
                 .flatten()
                 .flat_map(Conv::parameters_mut),
         );
-        all.extend([&mut self.weight, &mut self.bias]);
+        all.extend(self.linear.parameters_mut());
         all
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        vec![&mut self.linear]
     }
 
     fn config(&self) -> serde_json::Value {

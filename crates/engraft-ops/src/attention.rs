@@ -2,11 +2,22 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 
+use crate::{attention_kernel, node::Input};
+
 /// Attention of `q` `[batch, heads, tokens, width]` over `k`, `v` `[batch, kv_heads, tokens, width]`
 /// (`kv_heads` divides `heads`), scores scaled by `1/sqrt(width)`; output as `q`.
 /// `causal`: position i sees positions up to i.
+///
+/// On the CPU in `f32` the map is never stored: a tile of queries at a time, recomputed from each
+/// row's log-sum-exp on the way back (FlashAttention, Dao et al. 2022).
 pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
-    composed(q, k, v, causal).0
+    let every_row_sees = !causal || k.dims()[2] >= q.dims()[2];
+    match (Input::of(&q), Input::of(&k), Input::of(&v)) {
+        (Some(q), Some(k), Some(v)) if every_row_sees => {
+            attention_kernel::attention([q, k, v], causal)
+        }
+        _ => composed(q, k, v, causal).0,
+    }
 }
 
 /// The same and the attention map `[batch, heads, tokens, tokens]` (rows sum to 1), both

@@ -1,13 +1,15 @@
 //! The distance between two rows of logits, with mask, temperature and reduction.
 //!
 //! A divergence is a [`Pointwise`] term `f(p, q)` summed over the vocabulary, where `p` is the
-//! teacher's and `q` the student's probability. With `h = df/dq` the gradient on the student's
-//! logits is `q * (h - sum(q * h)) / T`, so a new divergence is one small type: its term and its
-//! slope. The operation never stores a second `[rows, vocab]` beside the gradient.
+//! teacher's and `q` the student's probability. With `w = q * df/dq` the gradient on the student's
+//! logits is `(w - q * sum(w)) / T`, so a new divergence is one small type: its term and its
+//! weighted slope. The operation never stores a second `[rows, vocab]` beside the gradient.
 
 use std::{fmt::Debug, sync::Arc};
 
-use burn::tensor::{Bool, Int, Tensor, activation::log_softmax};
+use burn::tensor::{Bool, DType, Tensor, activation::log_softmax};
+
+use crate::{flex::wide, float::sum_into, loss_kernel};
 
 /// One stretch of a row, equal lengths: probabilities and their natural logarithms.
 #[derive(Clone, Copy)]
@@ -20,19 +22,43 @@ pub struct Block<'a> {
     pub log_q: &'a [f32],
 }
 
+impl Block<'_> {
+    /// Writes `weighted` and returns the sum of the terms, in vector code: `entry` gets
+    /// `(p, q, log_p, log_q)` and answers `(term, weighted)`. Mark the closure
+    /// `#[inline(always)]`.
+    #[inline(always)]
+    pub fn sum(
+        self,
+        weighted: &mut [f32],
+        mut entry: impl FnMut(f32, f32, f32, f32) -> (f32, f32),
+    ) -> f32 {
+        wide(
+            #[inline(always)]
+            || {
+                sum_into(
+                    [self.p, self.q, self.log_p, self.log_q],
+                    weighted,
+                    #[inline(always)]
+                    |[p, q, log_p, log_q]| entry(p, q, log_p, log_q),
+                )
+            },
+        )
+    }
+}
+
 /// A divergence as the sum over the vocabulary of a term in `p` (target) and `q` (student).
+///
+/// Entries that do not count (a logit of minus infinity) arrive with `p`, `q` and both logarithms
+/// 0; their term must be 0.
 pub trait Pointwise: Debug + Send + Sync + 'static {
-    /// Returns the sum of the terms of this block and writes `slope = d term / d q` for each entry.
-    fn block(&self, block: Block<'_>, slope: &mut [f32]) -> f32;
+    /// Returns the sum of the terms of this block and writes `weighted = q * d term / d q` for each
+    /// entry (forward KL: `-p`, finite where `q` is tiny). Constants in the slope count: with
+    /// entries of minus infinity the `q` that are seen do not add up to 1.
+    fn block(&self, block: Block<'_>, weighted: &mut [f32]) -> f32;
 
     /// The same terms with Burn's own operations, `[rows, vocab]` in and out, differentiable.
-    fn composed(
-        &self,
-        p: Tensor<2>,
-        q: Tensor<2>,
-        log_p: Tensor<2>,
-        log_q: Tensor<2>,
-    ) -> Tensor<2>;
+    fn composed(&self, p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>)
+    -> Tensor<2>;
 }
 
 /// What the sum over rows is divided by.
@@ -73,6 +99,22 @@ impl Matching {
             reduction: Reduction::PerLabelledToken,
         }
     }
+
+    /// What the sum over rows is multiplied by.
+    pub(crate) fn factor(&self, rows: usize, vocab: usize, kept: f32) -> f32 {
+        let divisor = match self.reduction {
+            Reduction::PerLabelledToken => kept.max(1.0),
+            Reduction::BatchMean => rows as f32,
+            Reduction::PerElement => (rows * vocab) as f32,
+            Reduction::Sum => 1.0,
+        };
+        let scale = if self.t_squared {
+            self.temperature * self.temperature
+        } else {
+            1.0
+        };
+        scale / divisor
+    }
 }
 
 /// A language-model head that has not been applied yet.
@@ -89,6 +131,10 @@ pub struct Head {
 /// Logits, or what they are made of: with [`Logits::Head`] a loss applies the head to a few rows
 /// at a time and `[rows, vocab]` never exists.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a step; a box would burden every caller"
+)]
 pub enum Logits {
     /// `[rows, vocab]`
     Full(Tensor<2>),
@@ -137,27 +183,29 @@ impl Logits {
 ///
 /// `mask`: one flag a row, `None` keeps all. The teacher never receives a gradient. Entries where a
 /// logit of either side is minus infinity count as 0.
+///
+/// # Panics
+/// If student, teacher and mask differ in rows or vocabulary.
 pub fn divergence(
     student: Logits,
     teacher: Logits,
     mask: Option<Tensor<1, Bool>>,
     matching: &Matching,
 ) -> Tensor<1> {
-    composed(student, teacher, mask, matching)
+    let teacher = teacher.detach();
+    loss_kernel::divergence(&student, &teacher, mask.as_ref(), matching)
+        .unwrap_or_else(|| composed(student, teacher, mask, matching))
 }
 
-/// Cross-entropy with class ids, a scalar `[1]`, mean over the labelled rows (at least 1).
-///
-/// `labels` `[rows]`: a class id, or -100 for a row that does not count.
-pub fn cross_entropy(logits: Logits, labels: Tensor<1, Int>) -> Tensor<1> {
-    let log_q = log_softmax(logits.full(), 1);
-    let labelled = labels.clone().not_equal_elem(-100);
-    let ids = labels.mask_fill(labelled.clone().bool_not(), 0);
-    let rows = ids.dims()[0];
-    let picked = log_q.gather(1, ids.reshape([rows, 1])).reshape([rows]);
-    let weights = labelled.float();
-    let count = weights.clone().sum().clamp_min(1.0);
-    (picked * weights).sum().neg() / count
+/// `(1 - t) * student + t * teacher`; at the ends one side alone, because `0 * -inf` is NaN.
+fn interpolated(student: Tensor<2>, teacher: Tensor<2>, t: f32) -> Tensor<2> {
+    if t == 1.0 {
+        teacher
+    } else if t == 0.0 {
+        student
+    } else {
+        student * (1.0 - t) + teacher * t
+    }
 }
 
 /// The divergence with Burn's own operations: every backend, every element type.
@@ -170,34 +218,26 @@ pub fn composed(
     let student = student.full();
     let teacher = teacher.detach().full();
     let [rows, vocab] = student.dims();
-    let target = if matching.interpolate == 1.0 {
-        teacher
-    } else {
-        student.clone().detach() * (1.0 - matching.interpolate) + teacher * matching.interpolate
-    };
-    let log_q = log_softmax(student / matching.temperature, 1);
-    let log_p = log_softmax(target / matching.temperature, 1).detach();
-    let (p, q) = (log_p.clone().exp(), log_q.clone().exp());
+    let hidden = teacher
+        .clone()
+        .equal_elem(f32::NEG_INFINITY)
+        .bool_or(student.clone().detach().equal_elem(f32::NEG_INFINITY));
+    let target = interpolated(student.clone().detach(), teacher, matching.interpolate);
+    let log_q = log_softmax(student / matching.temperature, 1).mask_fill(hidden.clone(), 0.0);
+    let log_p = log_softmax(target / matching.temperature, 1)
+        .mask_fill(hidden.clone(), 0.0)
+        .detach();
+    let p = log_p.clone().exp().mask_fill(hidden.clone(), 0.0);
+    let q = log_q.clone().exp().mask_fill(hidden, 0.0);
     let terms = matching.divergence.composed(p, q, log_p, log_q);
     let per_row = terms.sum_dim(1).reshape([rows]);
     let (sum, kept) = match mask {
         None => (per_row.sum(), rows as f32),
         Some(mask) => {
-            let weights = mask.float();
-            let kept: f32 = weights.clone().sum().into_scalar();
+            let weights = mask.float().cast(per_row.dtype());
+            let kept = weights.clone().sum().cast(DType::F32).into_scalar();
             ((per_row * weights).sum(), kept)
         }
     };
-    let divisor = match matching.reduction {
-        Reduction::PerLabelledToken => kept.max(1.0),
-        Reduction::BatchMean => rows as f32,
-        Reduction::PerElement => (rows * vocab) as f32,
-        Reduction::Sum => 1.0,
-    };
-    let scale = if matching.t_squared {
-        matching.temperature * matching.temperature
-    } else {
-        1.0
-    };
-    sum * (scale / divisor)
+    sum * matching.factor(rows, vocab, kept)
 }

@@ -15,12 +15,6 @@ pub fn forget_peak_rss() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap_or_default();
 }
 
-/// Starts the count of [`peak_rss`] anew at what is held now, where the system allows it (Linux).
-pub fn reset_peak() {
-    // Where this is refused the peak stays that of the whole process: larger, never wrong.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #[test]

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use burn::optim::{
-    AdamWConfig, Optimizer, RecordState, SgdConfig, StateSink, StateSource,
-    decay::WeightDecayConfig, momentum::MomentumConfig,
+    Optimizer, RecordState, SgdConfig, StateSink, StateSource, decay::WeightDecayConfig,
+    momentum::MomentumConfig,
 };
 use burn::tensor::{Device, TensorData};
 use engraft_nets::Value;
@@ -96,14 +96,12 @@ impl ParameterOptimizer {
 fn new_slot(config: &TrainConfig, treatment: &Treatment) -> Box<dyn Slot> {
     let decay = treatment.weight_decay as f32;
     match config.optimizer {
-        Rule::Adamw => Held::boxed(
-            AdamWConfig::new()
-                .with_beta_1(config.beta_1 as f32)
-                .with_beta_2(config.beta_2 as f32)
-                .with_epsilon(config.eps as f32)
-                .with_weight_decay(decay)
-                .build(),
-        ),
+        Rule::Adamw => Held::boxed(engraft_ops::AdamW {
+            beta_1: config.beta_1 as f32,
+            beta_2: config.beta_2 as f32,
+            epsilon: config.eps as f32,
+            weight_decay: decay,
+        }),
         Rule::Sgd => {
             let momentum = (config.momentum > 0.0).then_some(MomentumConfig {
                 momentum: config.momentum,

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use clap::Args;
 use engraft_method::{Need, parity::{Case, Check, ParityError}};
-use engraft_ops::{Block, Matching, Pointwise};
+use engraft_ops::{Block, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
@@ -82,14 +82,16 @@ struct Mixture {
 
 impl Pointwise for Mixture {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            let (teacher, student) = (self.beta * x.p[i], (1.0 - self.beta) * x.q[i]);
-            let log_m = (teacher + student).max(f32::MIN_POSITIVE).ln();
-            weighted[i] = student * (x.log_q[i] - log_m);
-            sum += teacher * (x.log_p[i] - log_m) + weighted[i];
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, q, log_p, log_q| {
+                let (teacher, student) = (self.beta * p, (1.0 - self.beta) * q);
+                let log_m = ln(teacher + student);
+                let own = student * (log_q - log_m);
+                (teacher * (log_p - log_m) + own, own)
+            },
+        )
     }
 
     fn composed(&self, p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {

@@ -97,12 +97,11 @@ pub struct ForwardKl;
 
 impl Pointwise for ForwardKl {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            sum += x.p[i] * (x.log_p[i] - x.log_q[i]);
-            weighted[i] = -x.p[i];
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, _, log_p, log_q| (p * (log_p - log_q), -p),
+        )
     }
 
     fn composed(&self, p: Tensor<2>, _q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
@@ -116,12 +115,11 @@ pub struct CrossTerm;
 
 impl Pointwise for CrossTerm {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            sum -= x.p[i] * x.log_q[i];
-            weighted[i] = -x.p[i];
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, _, _, log_q| (-p * log_q, -p),
+        )
     }
 
     fn composed(&self, p: Tensor<2>, _q: Tensor<2>, _log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {

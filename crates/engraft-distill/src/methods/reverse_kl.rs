@@ -72,13 +72,14 @@ pub struct Reverse;
 
 impl Pointwise for Reverse {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            // The slope is log q - log p + 1; a constant slope moves nothing.
-            weighted[i] = x.q[i] * (x.log_q[i] - x.log_p[i]);
-            sum += weighted[i];
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |_, q, log_p, log_q| {
+                let term = q * (log_q - log_p);
+                (term, term + q)
+            },
+        )
     }
 
     fn composed(&self, _p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use clap::Args;
 use engraft_method::{Need, parity::{Case, Check, ParityError}};
-use engraft_ops::{Block, Matching, Pointwise};
+use engraft_ops::{Block, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
@@ -78,14 +78,15 @@ struct Skew {
 
 impl Pointwise for Skew {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            let student = (1.0 - self.lambda) * x.q[i];
-            let m = (self.lambda * x.p[i] + student).max(f32::MIN_POSITIVE);
-            sum -= x.p[i] * m.ln();
-            weighted[i] = -x.p[i] * student / m;
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, q, _, _| {
+                let student = (1.0 - self.lambda) * q;
+                let m = (self.lambda * p + student).max(f32::MIN_POSITIVE);
+                (-p * ln(m), -p * student / m)
+            },
+        )
     }
 
     fn composed(&self, p: Tensor<2>, q: Tensor<2>, _log_p: Tensor<2>, _log_q: Tensor<2>) -> Tensor<2> {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use clap::Args;
 use engraft_method::{Need, parity::{Case, Check, ParityError}};
-use engraft_ops::{Block, Matching, Pointwise};
+use engraft_ops::{Block, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
@@ -77,15 +77,16 @@ struct SkewReverse {
 
 impl Pointwise for SkewReverse {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            let student = self.lambda * x.q[i];
-            let m = ((1.0 - self.lambda) * x.p[i] + student).max(f32::MIN_POSITIVE);
-            let term = x.q[i] * (x.log_q[i] - m.ln());
-            sum += term;
-            weighted[i] = term - x.q[i] * student / m;
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, q, _, log_q| {
+                let student = self.lambda * q;
+                let m = ((1.0 - self.lambda) * p + student).max(f32::MIN_POSITIVE);
+                let term = q * (log_q - ln(m));
+                (term, term + q - q * student / m)
+            },
+        )
     }
 
     fn composed(&self, p: Tensor<2>, q: Tensor<2>, _log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {

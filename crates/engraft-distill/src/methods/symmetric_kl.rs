@@ -77,14 +77,16 @@ struct Symmetric {
 
 impl Pointwise for Symmetric {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            let reverse = self.lambda * x.q[i] * (x.log_q[i] - x.log_p[i]);
-            let forward = (1.0 - self.lambda) * x.p[i];
-            sum += reverse - forward * x.log_q[i];
-            weighted[i] = reverse - forward;
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, q, log_p, log_q| {
+                let reverse = self.lambda * q * (log_q - log_p);
+                let forward = (1.0 - self.lambda) * p;
+                let slope = reverse + self.lambda * q - forward;
+                (reverse - forward * log_q, slope)
+            },
+        )
     }
 
     fn composed(&self, p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {

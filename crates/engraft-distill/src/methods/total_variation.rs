@@ -68,15 +68,16 @@ struct HalfAbsolute;
 
 impl Pointwise for HalfAbsolute {
     fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        let mut sum = 0.0;
-        for i in 0..weighted.len() {
-            let difference = x.q[i] - x.p[i];
-            sum += 0.5 * difference.abs();
-            // `signum` of 0 is 1, and the slope there is 0.
-            let sign = if difference == 0.0 { 0.0 } else { difference.signum() };
-            weighted[i] = 0.5 * x.q[i] * sign;
-        }
-        sum
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, q, _, _| {
+                let difference = q - p;
+                // `signum` of 0 is 1, and the slope there is 0.
+                let sign = if difference == 0.0 { 0.0 } else { difference.signum() };
+                (0.5 * difference.abs(), 0.5 * q * sign)
+            },
+        )
     }
 
     fn composed(&self, p: Tensor<2>, q: Tensor<2>, _log_p: Tensor<2>, _log_q: Tensor<2>) -> Tensor<2> {

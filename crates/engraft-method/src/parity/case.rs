@@ -110,6 +110,11 @@ impl Case {
             .ok_or_else(|| ParityError::MissingHyperparameter(format!("{name} as numbers")))
     }
 
+    /// A hyperparameter as it is written, a configuration for example.
+    pub fn json(&self, name: &str) -> Result<&Value, ParityError> {
+        self.hyper(name)
+    }
+
     fn hyper(&self, name: &str) -> Result<&Value, ParityError> {
         self.read.borrow_mut().insert(name.to_owned());
         self.hyperparameters

@@ -84,6 +84,10 @@ impl Network for Linear {
         self.parameters.iter_mut().collect()
     }
 
+    fn linears_mut(&mut self) -> Vec<&mut engraft_nets::Linear> {
+        Vec::new()
+    }
+
     fn config(&self) -> serde_json::Value {
         serde_json::json!({"model_type": "linear"})
     }
