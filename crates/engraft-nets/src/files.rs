@@ -25,7 +25,10 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), WriteError> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed(path))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(FILE)
+        .tempfile_in(folder)
+        .map_err(failed(path))?;
     file.write_all(content).map_err(failed(path))?;
     file.as_file().sync_all().map_err(failed(path))?;
     open_permissions(file.path()).map_err(failed(path))?;
@@ -42,7 +45,7 @@ pub fn write_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteE
     let parent = parent.unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let fresh = tempfile::Builder::new()
-        .prefix(".writing-")
+        .prefix(FRESH)
         .tempdir_in(parent)
         .map_err(failed(path))?;
     for (name, content) in files {
@@ -53,15 +56,38 @@ pub fn write_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteE
         .map_err(failed(path))?;
     // A folder cannot be renamed over a full one: the old steps aside and goes once the new stands.
     let aside = tempfile::Builder::new()
-        .prefix(".replaced-")
+        .prefix(ASIDE)
         .tempdir_in(parent)
         .map_err(failed(path))?;
+    let old = aside.path().join("old");
     if path.exists() {
-        fs::rename(path, aside.path().join("old")).map_err(failed(path))?;
+        fs::rename(path, &old).map_err(failed(path))?;
     }
-    let fresh = fresh.keep();
-    fs::rename(&fresh, path).map_err(failed(path))?;
-    folder_permissions(path).map_err(failed(path))
+    folder_permissions(fresh.path()).map_err(failed(path))?;
+    if let Err(error) = fs::rename(fresh.path(), path) {
+        // The new one could not take the place: the old one goes back to it.
+        if old.exists() {
+            fs::rename(&old, path).map_err(failed(path))?;
+        }
+        return Err(failed(path)(error));
+    }
+    // It stands under its own name now; there is nothing left to remove.
+    let _ = fresh.keep();
+    Ok(())
+}
+
+/// How the names of folders on their way begin.
+const FRESH: &str = ".writing-";
+/// How the names of folders that make room for others begin.
+const ASIDE: &str = ".replaced-";
+/// How the names of files on their way begin.
+const FILE: &str = ".file-";
+
+/// Whether a file or folder of this name is one that a crash left on its way.
+pub fn is_leftover(name: &str) -> bool {
+    [FRESH, ASIDE, FILE]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// Temporary files are private; what a user asked for has the usual permissions.
@@ -85,4 +111,40 @@ fn open_permissions(_path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn folder_permissions(_path: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_folder_replaces_the_one_before_and_leaves_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("model");
+        write_folder(&path, &[("a", vec![1]), ("b", vec![2])]).unwrap();
+        write_folder(&path, &[("a", vec![3])]).unwrap();
+        assert_eq!(names(place.path()), ["model"]);
+        assert_eq!(names(&path), ["a"]);
+        assert_eq!(fs::read(path.join("a")).unwrap(), [3]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_whole_leaves_the_one_before() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("model");
+        write_folder(&path, &[("a", vec![1])]).unwrap();
+        let broken = write_folder(&path, &[("a", vec![2]), ("no/such/folder", vec![3])]);
+        assert!(broken.unwrap_err().to_string().contains("free space"));
+        assert_eq!(names(place.path()), ["model"]);
+        assert_eq!(fs::read(path.join("a")).unwrap(), [1]);
+    }
 }

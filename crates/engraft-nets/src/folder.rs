@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::{
     Network, SpecError, Tokenizer,
     files::{WriteError, write_folder},
-    from_config,
+    spec::from_config_of,
     tokenizer::TokenizerError,
-    weights::{WeightsError, load_into, serialize},
+    weights::{Store, WeightsError, fill, serialize},
 };
 
 /// Why a model folder could not be read or written.
@@ -25,13 +25,14 @@ pub enum FolderError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     #[error(
-        "{}: the tokenizer has {tokenizer} tokens, the model {model}; it belongs to another model",
+        "{}: the tokenizer (tokenizer.json, and the ids of special tokens in config.json) has ids up \
+         to {largest}, the model only {classes} of them; the tokenizer belongs to another model",
         path.display()
     )]
     Vocabulary {
         path: PathBuf,
-        tokenizer: usize,
-        model: usize,
+        largest: u32,
+        classes: usize,
     },
     #[error("{} is there and is no model folder; choose another place or move it away", .0.display())]
     InTheWay(PathBuf),
@@ -56,19 +57,21 @@ pub fn load_folder(path: &Path, device: &Device) -> Result<Loaded, FolderError> 
         .map_err(|error| fail(format!("cannot be read ({error}); give a model folder")))?;
     let config: Value = serde_json::from_slice(&text)
         .map_err(|error| fail(format!("is not JSON ({error}); copy it again")))?;
-    let mut network = from_config(&config, device).map_err(|source| FolderError::Spec {
-        path: path.to_owned(),
-        source,
-    })?;
-    load_into(&mut *network, path)?;
+    let weights = Store::open(path)?;
+    let mut network =
+        from_config_of(&config, weights.extent(), device).map_err(|source| FolderError::Spec {
+            path: path.to_owned(),
+            source,
+        })?;
+    fill(&mut *network, &weights)?;
     let tokenizer = Tokenizer::of_folder(path, &config)?;
     if let Some(tokenizer) = &tokenizer {
-        let (ours, theirs) = (tokenizer.vocab_size(), network.capabilities().classes);
-        if ours > theirs {
+        let (largest, classes) = (tokenizer.largest_id(), network.capabilities().classes);
+        if largest as usize >= classes {
             return Err(FolderError::Vocabulary {
                 path: path.to_owned(),
-                tokenizer: ours,
-                model: theirs,
+                largest,
+                classes,
             });
         }
     }

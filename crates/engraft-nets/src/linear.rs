@@ -9,6 +9,10 @@ use crate::{Parameter, Value};
 
 /// What a delta adds to a weight `[out, in]`.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a layer; a box would burden every caller"
+)]
 pub enum Delta {
     /// `b · a` with `a` `[rank, in]` and `b` `[out, rank]` (LoRA, Hu et al. 2021).
     LowRank { a: Parameter, b: Parameter },

@@ -70,12 +70,14 @@ impl Spec {
                 if spec.head_dim.is_none() {
                     heads_fit("hidden_size", spec.hidden_size, spec.num_attention_heads)?;
                 }
-                match spec.head_width() % 2 {
-                    0 => Ok(()),
-                    _ => Err(wrong(
+                above_zero("rms_norm_eps", spec.rms_norm_eps)?;
+                above_zero("rope_theta", spec.rope_theta)?;
+                match spec.head_width() {
+                    width if width > 0 && width.is_multiple_of(2) => Ok(()),
+                    width => Err(wrong(
                         "head_dim",
-                        spec.head_width(),
-                        "must be even for rotary positions",
+                        width,
+                        "must be even and above 0 for rotary positions",
                     )),
                 }
             }
@@ -97,6 +99,103 @@ impl Spec {
             },
         }
     }
+
+    /// What a network of this description stores, known before any of it is made.
+    pub fn extent(&self, classes: usize, input: InputShape) -> Extent {
+        let classes = classes as f64;
+        match self {
+            Self::Gpt(spec) => {
+                let (layers, width) = (spec.layers as f64, spec.width as f64);
+                let inner = spec.mlp_ratio as f64 * width;
+                let heads = if spec.tied { 1.0 } else { 2.0 };
+                let block = 4.0 * width * width + 2.0 * inner * width + 9.0 * width + inner;
+                Extent {
+                    tensors: 3.0 + heads + 12.0 * layers,
+                    numbers: (heads * classes + spec.context as f64 + 2.0) * width + layers * block,
+                }
+            }
+            Self::Llama(spec) => {
+                let (layers, width) = (spec.num_hidden_layers as f64, spec.hidden_size as f64);
+                let inner = spec.intermediate_size as f64;
+                let head = spec.head_width() as f64;
+                let queries = spec.num_attention_heads as f64 * head;
+                let keys = spec.kv_heads() as f64 * head;
+                let heads = if spec.tie_word_embeddings { 1.0 } else { 2.0 };
+                let biases = if spec.attention_bias { 1.0 } else { 0.0 };
+                let block = 2.0 * width * (queries + keys + 1.0)
+                    + 3.0 * inner * width
+                    + biases * (queries + 2.0 * keys);
+                Extent {
+                    tensors: 1.0 + heads + layers * (9.0 + 3.0 * biases),
+                    numbers: (heads * classes + 1.0) * width + layers * block,
+                }
+            }
+            Self::Mlp(spec) => {
+                let mut below = input.numbers();
+                let mut numbers = 0.0;
+                for width in spec
+                    .widths
+                    .iter()
+                    .map(|&width| width as f64)
+                    .chain([classes])
+                {
+                    numbers += (below + 1.0) * width;
+                    below = width;
+                }
+                Extent {
+                    tensors: 2.0 * (spec.widths.len() as f64 + 1.0),
+                    numbers,
+                }
+            }
+            Self::Resnet(spec) => {
+                let InputShape::Image { channels, .. } = input else {
+                    return Extent::default();
+                };
+                let blocks = spec.depth.saturating_sub(2) as f64 / 6.0;
+                // A 3x3 filter and the four numbers of its norm, for each output channel.
+                let conv = |input: f64, out: f64| out * (9.0 * input + 4.0);
+                let widening =
+                    conv(16.0, 32.0) - conv(32.0, 32.0) + conv(32.0, 64.0) - conv(64.0, 64.0);
+                let alike = conv(16.0, 16.0) + conv(32.0, 32.0) + conv(64.0, 64.0);
+                Extent {
+                    tensors: 5.0 * (1.0 + 6.0 * blocks) + 2.0,
+                    numbers: conv(channels as f64, 16.0)
+                        + 2.0 * blocks * alike
+                        + widening
+                        + 65.0 * classes,
+                }
+            }
+        }
+    }
+}
+
+/// What a network stores. Counted in `f64`, where no product of hostile sizes overflows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Extent {
+    /// Named tensors, running statistics too.
+    pub tensors: f64,
+    /// Numbers in all of them.
+    pub numbers: f64,
+}
+
+impl Extent {
+    /// Of a description that can be trusted.
+    pub const ANY: Self = Self {
+        tensors: f64::INFINITY,
+        numbers: f64::INFINITY,
+    };
+
+    /// Bytes of memory, with about a kilobyte for the name and the handle of a tensor.
+    pub fn bytes(&self) -> f64 {
+        4.0 * self.numbers + 1024.0 * self.tensors
+    }
+
+    /// Whether a file of this extent may hold that network. Some difference is allowed, so that a
+    /// model of another size gets the error that names the tensor.
+    fn may_hold(&self, network: Self) -> bool {
+        network.tensors <= 4.0 * self.tensors + 1024.0
+            && network.numbers <= 4.0 * self.numbers + 262_144.0
+    }
 }
 
 /// What a network reads.
@@ -113,6 +212,20 @@ pub enum InputShape {
     },
 }
 
+impl InputShape {
+    fn numbers(&self) -> f64 {
+        match *self {
+            Self::Tokens => 0.0,
+            Self::Image {
+                channels,
+                height,
+                width,
+            } => channels as f64 * height as f64 * width as f64,
+            Self::Features { width } => width as f64,
+        }
+    }
+}
+
 fn wrong(key: &'static str, value: impl ToString, problem: impl Into<String>) -> SpecError {
     SpecError::Value {
         key,
@@ -125,6 +238,13 @@ fn positive(values: &[(&'static str, usize)]) -> Result<(), SpecError> {
     match values.iter().find(|(_, value)| *value == 0) {
         Some((key, _)) => Err(wrong(key, 0, "must be 1 or more")),
         None => Ok(()),
+    }
+}
+
+fn above_zero(key: &'static str, value: f64) -> Result<(), SpecError> {
+    match value.is_finite() && value > 0.0 {
+        true => Ok(()),
+        false => Err(wrong(key, value, "must be above 0")),
     }
 }
 
@@ -184,13 +304,47 @@ pub fn create(
 /// file cannot make us allocate the machine away.
 const LARGEST: u64 = 1 << 20;
 
-/// The network a `config.json` describes, with weights yet to be loaded.
+/// The network a `config.json` that can be trusted describes, with weights yet to be loaded.
 pub fn from_config(config: &Json, device: &Device) -> Result<Box<dyn Network>, SpecError> {
+    from_config_of(config, Extent::ANY, device)
+}
+
+/// The network a `config.json` describes, with weights yet to be loaded.
+///
+/// # Errors
+/// A description of no network, or of one that is far larger than `stored`, its weight file.
+pub fn from_config_of(
+    config: &Json,
+    stored: Extent,
+    device: &Device,
+) -> Result<Box<dyn Network>, SpecError> {
+    let (spec, classes, input) = described(config)?;
+    spec.validate()?;
+    let needed = spec.extent(classes, input);
+    if !stored.may_hold(needed) {
+        return Err(SpecError::Config(format!(
+            "describes {} tensors of {} numbers in all, but the weights are {} tensors of {} \
+             numbers; it belongs to another model",
+            needed.tensors, needed.numbers, stored.tensors, stored.numbers
+        )));
+    }
+    match spec {
+        Spec::Llama(spec) => {
+            let config = config.clone();
+            Ok(Box::new(Llama::new(&spec, classes, config, 0, device)))
+        }
+        spec => create(&spec, classes, input, 0, device),
+    }
+}
+
+/// Specification, classes and input of a `config.json`.
+fn described(config: &Json) -> Result<(Spec, usize, InputShape), SpecError> {
     let text = |key: &str| config.get(key).and_then(Json::as_str);
     let number = |key: &'static str| -> Result<usize, SpecError> {
         let value = config.get(key).and_then(Json::as_u64);
         let value = value
             .ok_or_else(|| SpecError::Config(format!("the key `{key}` is missing or no number")))?;
+        positive(&[(key, value as usize)])?;
         if value > LARGEST {
             return Err(wrong(
                 key,
@@ -202,7 +356,7 @@ pub fn from_config(config: &Json, device: &Device) -> Result<Box<dyn Network>, S
     };
     let model_type = text("model_type")
         .ok_or_else(|| SpecError::Config("the key `model_type` is missing".to_owned()))?;
-    let (spec, classes, input) = match model_type {
+    Ok(match model_type {
         "engraft-gpt" => {
             let width = number("n_embd")?;
             let spec = GptSpec {
@@ -242,23 +396,18 @@ pub fn from_config(config: &Json, device: &Device) -> Result<Box<dyn Network>, S
             for key in ["hidden_size", "intermediate_size", "num_hidden_layers"] {
                 number(key)?;
             }
-            return llama(config, model_type, number("vocab_size")?, device);
+            let spec = Spec::Llama(llama(config, model_type)?);
+            (spec, number("vocab_size")?, InputShape::Tokens)
         }
         other => {
             return Err(SpecError::Config(format!(
                 "model_type `{other}` is not known; known: llama, mistral, qwen2 and our own nets"
             )));
         }
-    };
-    create(&spec, classes, input, 0, device)
+    })
 }
 
-fn llama(
-    config: &Json,
-    model_type: &str,
-    vocab: usize,
-    device: &Device,
-) -> Result<Box<dyn Network>, SpecError> {
+fn llama(config: &Json, model_type: &str) -> Result<LlamaSpec, SpecError> {
     let mut spec: LlamaSpec = serde_json::from_value(config.clone())
         .map_err(|error| SpecError::Config(error.to_string()))?;
     spec.attention_bias |= model_type == "qwen2";
@@ -277,14 +426,7 @@ fn llama(
             "hidden_act `{activation}` is not supported; only silu"
         )));
     }
-    Spec::Llama(spec.clone()).validate()?;
-    Ok(Box::new(Llama::new(
-        &spec,
-        vocab,
-        config.clone(),
-        0,
-        device,
-    )))
+    Ok(spec)
 }
 
 /// A smaller language model from some blocks of another, weights and all.
@@ -331,4 +473,104 @@ pub fn keep_layers(network: &dyn Network, keep: &[usize]) -> Result<Box<dyn Netw
             .clone();
     }
     Ok(smaller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn gpt() -> Json {
+        json!({
+            "model_type": "engraft-gpt", "vocab_size": 7, "n_layer": 3, "n_embd": 4, "n_head": 2,
+            "n_positions": 5, "n_inner": 12, "tie_word_embeddings": true,
+        })
+    }
+
+    fn llama() -> Json {
+        json!({
+            "model_type": "llama", "vocab_size": 7, "hidden_size": 4, "intermediate_size": 6,
+            "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
+            "head_dim": 6, "tie_word_embeddings": true,
+        })
+    }
+
+    fn mlp() -> Json {
+        json!({ "model_type": "engraft-mlp", "widths": [3, 5], "input": 4, "classes": 2 })
+    }
+
+    fn resnet() -> Json {
+        json!({ "model_type": "engraft-resnet", "depth": 14, "channels": 3, "classes": 10 })
+    }
+
+    fn with(mut config: Json, key: &str, value: impl Into<Json>) -> Json {
+        config[key] = value.into();
+        config
+    }
+
+    #[test]
+    fn the_extent_is_that_of_the_network() {
+        let configs = [
+            gpt(),
+            with(gpt(), "tie_word_embeddings", false),
+            llama(),
+            with(llama(), "tie_word_embeddings", false),
+            with(llama(), "model_type", "qwen2"),
+            mlp(),
+            with(mlp(), "widths", json!([])),
+            resnet(),
+        ];
+        for config in configs {
+            let (spec, classes, input) = described(&config).unwrap();
+            let network = from_config(&config, &Device::flex()).unwrap();
+            let parameters = network.parameters();
+            let made = Extent {
+                tensors: parameters.len() as f64,
+                numbers: parameters.iter().map(|p| p.value.len() as f64).sum(),
+            };
+            assert_eq!(spec.extent(classes, input), made, "{config}");
+        }
+    }
+
+    #[test]
+    fn a_config_far_larger_than_its_weights_is_refused_before_anything_is_made() {
+        let large = 1u64 << 20;
+        let absurd = u64::MAX - 1;
+        let configs = [
+            with(with(gpt(), "n_embd", large), "n_inner", large),
+            with(gpt(), "n_layer", large),
+            with(gpt(), "vocab_size", large),
+            with(
+                with(llama(), "hidden_size", large),
+                "intermediate_size",
+                large,
+            ),
+            with(llama(), "head_dim", absurd),
+            with(llama(), "num_attention_heads", absurd),
+            with(mlp(), "widths", json!([absurd, absurd])),
+            with(mlp(), "widths", vec![1; 10_000]),
+            with(resnet(), "depth", large - 2),
+        ];
+        for config in configs {
+            let error = from_config_of(&config, Extent::default(), &Device::flex()).err();
+            let message = error.expect("refused").to_string();
+            assert!(message.contains("belongs to another model"), "{message}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_zero_and_numbers_that_give_no_angle_are_refused_by_key() {
+        for (config, key) in [
+            (with(gpt(), "vocab_size", 0), "vocab_size is 0"),
+            (with(mlp(), "input", 0), "input is 0"),
+            (with(resnet(), "channels", 0), "channels is 0"),
+            (with(llama(), "head_dim", 0), "head_dim is 0"),
+            (with(llama(), "rope_theta", -1.0), "rope_theta is -1"),
+            (with(llama(), "rms_norm_eps", 0.0), "rms_norm_eps is 0"),
+        ] {
+            let error = from_config(&config, &Device::flex()).err();
+            let message = error.expect("refused").to_string();
+            assert!(message.contains(key), "{key}: {message}");
+        }
+    }
 }

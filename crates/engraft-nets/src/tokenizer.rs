@@ -31,6 +31,9 @@ const PAD: &str = "[PAD]";
 const UNKNOWN: &str = "[UNK]";
 const END: &str = "<|endoftext|>";
 
+/// Most bytes of a scored piece: every place of it is tried as a cut.
+const LONGEST_PIECE: usize = 256;
+
 impl Tokenizer {
     /// One token a whitespace-separated word of these texts, in alphabetical order.
     pub fn words<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
@@ -96,7 +99,7 @@ impl Tokenizer {
             value
                 .as_u64()
                 .or_else(|| value.get(0)?.as_u64())
-                .map(|id| id as u32)
+                .map(|id| u32::try_from(id).unwrap_or(u32::MAX))
         };
         let token = |content: &str| inner.token_to_id(content);
         let end = id("eos_token_id").or_else(|| token(END)).unwrap_or(0);
@@ -123,6 +126,21 @@ impl Tokenizer {
 
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
+    }
+
+    /// The largest token id, the special ones included: a model must have more classes.
+    pub fn largest_id(&self) -> u32 {
+        let named = self.inner.get_vocab(true).into_values();
+        named
+            .chain(self.start)
+            .chain([self.end, self.pad])
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether both give every token the same id.
+    pub fn same_vocabulary(&self, other: &Self) -> bool {
+        self.inner.get_vocab(true) == other.inner.get_vocab(true)
     }
 
     /// Stands before every text, where the model wants one.
@@ -188,6 +206,9 @@ fn scored_pieces(path: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer, Tok
             .as_f64()
             .ok_or_else(|| fail("an entry has no `score`"))?;
         let piece = unescaped(written);
+        if piece.len() > LONGEST_PIECE {
+            return Err(fail("an entry has a `piece` of more than 256 bytes"));
+        }
         scores.insert(piece.clone(), score);
         vocabulary.insert(piece, Value::from(id));
     }
@@ -272,6 +293,14 @@ mod tests {
         assert_eq!(tokenizer.encode("abc"), [262, 257, 261], "` `, `ab`, `c`");
         assert_eq!(tokenizer.encode("é")[1..], [0xC3 + 1, 0xA9 + 1]);
         assert_eq!(tokenizer.decode(&tokenizer.encode("cab é")), "cab é");
+    }
+
+    #[test]
+    fn a_piece_of_a_megabyte_is_refused_before_its_cuts_are_tried() {
+        let pieces = json!([{ "id": 0, "score": 0.0, "piece": "a".repeat(1 << 20) }]);
+        let text = pieces.to_string();
+        let error = scored_pieces(Path::new("vocab.json"), text.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("more than 256 bytes"), "{error}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use header::{Header, HeaderError, Listed, check_header};
 
-use crate::{Network, Parameter, Value, files::WriteError};
+use crate::{Network, Parameter, Value, files::WriteError, spec::Extent};
 
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,16 +40,16 @@ pub enum WeightsError {
 }
 
 /// Safetensors files mapped into memory, all tensors listed.
-struct Store {
+pub(crate) struct Store {
     path: PathBuf,
-    maps: Vec<Mmap>,
+    maps: Vec<(PathBuf, Mmap)>,
     /// Name to (file, place).
     tensors: BTreeMap<String, (usize, Listed)>,
 }
 
 impl Store {
     /// One file, or a folder with `model.safetensors` or its index of shards.
-    fn open(path: &Path) -> Result<Self, WeightsError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, WeightsError> {
         let mut store = Self {
             path: path.to_owned(),
             maps: Vec::new(),
@@ -61,12 +61,27 @@ impl Store {
         Ok(store)
     }
 
+    /// What the files hold, tensors of any type counted.
+    pub(crate) fn extent(&self) -> Extent {
+        let numbers = |(_, listed): &(usize, Listed)| -> f64 {
+            listed.shape.iter().map(|&length| length as f64).product()
+        };
+        Extent {
+            tensors: self.tensors.len() as f64,
+            numbers: self.tensors.values().map(numbers).sum(),
+        }
+    }
+
     fn map(&mut self, path: &Path) -> Result<(), WeightsError> {
         let fail = |problem: String| WeightsError::File {
             path: path.to_owned(),
             problem,
         };
-        let file = File::open(path).map_err(|error| fail(format!("cannot be opened: {error}")))?;
+        let file = File::open(path).map_err(|error| {
+            fail(format!(
+                "cannot be opened ({error}); a model folder holds its weights as safetensors"
+            ))
+        })?;
         // SAFETY: the map is only read; a file that another process truncates while it is read is
         // the one case nobody can guard against, and it ends this process, not the file.
         let map = unsafe { Mmap::map(&file) }
@@ -83,15 +98,24 @@ impl Store {
                 )));
             }
         }
-        self.maps.push(map);
+        self.maps.push((path.to_owned(), map));
         Ok(())
+    }
+
+    /// The only file, or the folder of several.
+    fn file(&self) -> PathBuf {
+        match &self.maps[..] {
+            [(path, _)] => path.clone(),
+            _ => self.path.clone(),
+        }
     }
 
     fn numbers(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
         let (file, listed) = &self.tensors[name];
-        let bytes = &self.maps[*file][listed.bytes.clone()];
+        let (path, map) = &self.maps[*file];
+        let bytes = &map[listed.bytes.clone()];
         let fail = |problem: String| WeightsError::Tensor {
-            path: self.path.clone(),
+            path: path.clone(),
             tensor: name.to_owned(),
             problem,
         };
@@ -151,10 +175,14 @@ fn shards(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
 /// Every parameter must be there with its shape, nothing else may be; a tied head may be stored
 /// beside the embedding it equals, and batch counters of PyTorch are left alone.
 pub fn load_into(network: &mut dyn Network, path: &Path) -> Result<(), WeightsError> {
-    let store = Store::open(path)?;
+    fill(network, &Store::open(path)?)
+}
+
+/// As [`load_into`], from files that are open.
+pub(crate) fn fill(network: &mut dyn Network, store: &Store) -> Result<(), WeightsError> {
     let mut values = Vec::new();
     for parameter in network.parameters() {
-        values.push(read(&store, parameter)?);
+        values.push(read(store, parameter)?);
     }
     let known: Vec<&str> = network
         .parameters()
@@ -172,7 +200,7 @@ pub fn load_into(network: &mut dyn Network, path: &Path) -> Result<(), WeightsEr
         .find(|name| !known.contains(&name.as_str()) && !left_alone(name))
     {
         return Err(WeightsError::Unexpected {
-            path: path.to_owned(),
+            path: store.file(),
             tensor: name.clone(),
         });
     }
@@ -184,16 +212,16 @@ pub fn load_into(network: &mut dyn Network, path: &Path) -> Result<(), WeightsEr
 
 fn read(store: &Store, parameter: &Parameter) -> Result<Value, WeightsError> {
     let name = &parameter.name;
-    let Some((_, listed)) = store.tensors.get(name) else {
+    let Some((file, listed)) = store.tensors.get(name) else {
         return Err(WeightsError::Missing {
-            path: store.path.clone(),
+            path: store.file(),
             tensor: name.clone(),
         });
     };
     let shape = parameter.value.dims();
     if listed.shape != shape {
         return Err(WeightsError::Tensor {
-            path: store.path.clone(),
+            path: store.maps[*file].0.clone(),
             tensor: name.clone(),
             problem: format!(
                 "has shape {:?}, the model needs {shape:?}; check that config.json belongs to it",

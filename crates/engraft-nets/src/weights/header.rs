@@ -1,11 +1,21 @@
 //! The header of a safetensors file, read without trusting a byte of it.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+    ops::Range,
+};
 
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 /// A header may be this long at most, as in the reference implementation.
 const LONGEST: u64 = 100_000_000;
+
+/// Most dimensions of a tensor; no network here has more than four.
+const MOST_DIMENSIONS: usize = 16;
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,18 +71,12 @@ pub fn check_header(file: &[u8]) -> Result<Header, HeaderError> {
         });
     }
     let start = 8 + length as usize;
-    let json: Value = serde_json::from_slice(&file[8..start])
+    let Written(written) = serde_json::from_slice(&file[8..start])
         .map_err(|error| HeaderError::NotJson(error.to_string()))?;
-    let Value::Object(map) = json else {
-        return Err(HeaderError::NotJson("not a mapping".to_owned()));
-    };
     let mut header = Header::default();
-    for (name, value) in &map {
-        if name != "__metadata__" {
-            header
-                .tensors
-                .insert(name.clone(), listed(name, value, start, file.len())?);
-        }
+    for (name, place) in written {
+        let listed = listed(&name, place, start, file.len())?;
+        header.tensors.insert(name, listed);
     }
     let mut places: Vec<(&Range<usize>, &String)> = header
         .tensors
@@ -88,25 +92,91 @@ pub fn check_header(file: &[u8]) -> Result<Header, HeaderError> {
     Ok(header)
 }
 
-fn listed(name: &str, value: &Value, start: usize, file: usize) -> Result<Listed, HeaderError> {
+/// A header as written, its tensors by name. Read straight into this form: a tree of JSON values
+/// takes many times the memory of its text.
+struct Written(BTreeMap<String, Place>);
+
+#[derive(Deserialize)]
+struct Place {
+    dtype: Option<String>,
+    shape: Option<Lengths>,
+    data_offsets: Option<Lengths>,
+}
+
+/// A short list of numbers.
+struct Lengths(Vec<usize>);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tensors;
+        impl<'de> Visitor<'de> for Tensors {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
+                let mut tensors = BTreeMap::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    match tensors.entry(name) {
+                        Entry::Vacant(entry) => entry.insert(map.next_value()?),
+                        Entry::Occupied(entry) => {
+                            let name = entry.key();
+                            return Err(A::Error::custom(format!("tensor `{name}` stands twice")));
+                        }
+                    };
+                }
+                Ok(Written(tensors))
+            }
+        }
+        deserializer.deserialize_map(Tensors)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lengths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Numbers;
+        impl<'de> Visitor<'de> for Numbers {
+            type Value = Lengths;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MOST_DIMENSIONS} numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Lengths, A::Error> {
+                let mut numbers = Vec::new();
+                while let Some(number) = list.next_element()? {
+                    if numbers.len() == MOST_DIMENSIONS {
+                        return Err(A::Error::invalid_length(numbers.len() + 1, &self));
+                    }
+                    numbers.push(number);
+                }
+                Ok(Lengths(numbers))
+            }
+        }
+        deserializer.deserialize_seq(Numbers)
+    }
+}
+
+fn listed(name: &str, place: Place, start: usize, file: usize) -> Result<Listed, HeaderError> {
     let fail = |problem: &str| HeaderError::Tensor {
         tensor: name.to_owned(),
         problem: problem.to_owned(),
     };
-    let dtype = value["dtype"]
-        .as_str()
-        .ok_or_else(|| fail("has no dtype"))?;
-    let numbers = |key: &str| -> Option<Vec<usize>> {
-        let list = value[key].as_array()?.iter();
-        list.map(|number| usize::try_from(number.as_u64()?).ok())
-            .collect()
-    };
-    let shape = numbers("shape").ok_or_else(|| fail("has no shape"))?;
-    let offsets = numbers("data_offsets").ok_or_else(|| fail("has no data_offsets"))?;
-    let [from, to] = offsets[..] else {
+    let dtype = place.dtype.ok_or_else(|| fail("has no dtype"))?;
+    let Lengths(shape) = place.shape.ok_or_else(|| fail("has no shape"))?;
+    let offsets = place
+        .data_offsets
+        .ok_or_else(|| fail("has no data_offsets"))?;
+    let [from, to] = offsets.0[..] else {
         return Err(fail("has data_offsets that are not a pair"));
     };
-    let width = width(dtype).ok_or_else(|| fail("has an unknown dtype"))?;
+    let width = width(&dtype).ok_or_else(|| fail("has an unknown dtype"))?;
     let size = shape
         .iter()
         .try_fold(width, |size, &length| size.checked_mul(length))
@@ -125,7 +195,7 @@ fn listed(name: &str, value: &Value, start: usize, file: usize) -> Result<Listed
         });
     }
     Ok(Listed {
-        dtype: dtype.to_owned(),
+        dtype,
         shape,
         bytes: start + from..end,
     })
@@ -161,11 +231,16 @@ mod tests {
             )
         };
         assert!(check_header(&file(&two("[0,8]", "[8,16]"), 16)).is_ok());
-        let cases: [(Vec<u8>, &str); 9] = [
+        let cases: [(Vec<u8>, &str); 11] = [
             (vec![0; 5], "too short"),
             ((1u64 << 60).to_le_bytes().repeat(2), "says its header has"),
             (file("{", 0), "not JSON"),
-            (file("[]", 0), "not a mapping"),
+            (file("[]", 0), "a mapping of tensors"),
+            (file(r#"{"a":{},"a":{}}"#, 0), "tensor `a` stands twice"),
+            (
+                file(&format!(r#"{{"a":{{"shape":{:?}}}}}"#, [1; 17]), 0),
+                "at most 16 numbers",
+            ),
             (file(&two("[0,8]", "[4,12]"), 16), "overlap"),
             (file(&two("[0,8]", "[8,16]"), 15), "cut short"),
             (file(&two("[0,8]", "[16,8]"), 16), "do not fit"),
