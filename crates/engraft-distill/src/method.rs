@@ -28,12 +28,15 @@ fn as_written(settings: &impl Settings) -> serde_json::Result<Value> {
     serde_json::from_str(&serde_json::to_string(settings)?)
 }
 
+/// Builds an objective from settings as a recipe writes them.
+type Build = fn(&Value, &Run) -> Result<Box<dyn Objective>, String>;
+
 /// A registered method.
 #[derive(Clone, Copy)]
 pub struct Entry {
     pub method: Method,
     normalise: fn(&Value) -> Result<Value, String>,
-    build: fn(&Value, &Run) -> Result<Box<dyn Objective>, String>,
+    build: Build,
     flags: fn(Command) -> Command,
     from_flags: fn(&ArgMatches) -> Result<Value, String>,
 }

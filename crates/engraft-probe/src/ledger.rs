@@ -91,14 +91,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// The entry with that id, the start of one, or the newest of that step name.
+    /// The newest entry of that step name, or the one whose id begins so. Names come first: an id
+    /// may begin like a step called `a`.
     pub fn find(&self, wanted: &str) -> Result<&Entry, LedgerError> {
-        let by_id = self
-            .entries
-            .iter()
-            .find(|entry| entry.id.starts_with(wanted));
-        let by_step = || self.entries.iter().rev().find(|entry| entry.step == wanted);
-        by_id.or_else(by_step).ok_or_else(|| {
+        let by_step = self.entries.iter().rev().find(|entry| entry.step == wanted);
+        let by_id = || {
+            let mut entries = self.entries.iter();
+            entries.find(|entry| !wanted.is_empty() && entry.id.starts_with(wanted))
+        };
+        by_step.or_else(by_id).ok_or_else(|| {
             let names: Vec<&str> = self
                 .entries
                 .iter()
@@ -190,6 +191,26 @@ mod tests {
             }
         });
         assert_eq!(Ledger::open(&path).unwrap().entries.len(), 101);
+    }
+
+    #[test]
+    fn a_step_is_found_by_its_name_before_any_id_that_begins_like_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(&folder.path().join("ledger.jsonl")).unwrap();
+        for (id, step) in [("ab1", "first"), ("cd2", "a"), ("ef3", "a")] {
+            ledger
+                .append(Entry {
+                    id: id.to_owned(),
+                    ..entry(step)
+                })
+                .unwrap();
+        }
+        for (wanted, id) in [("a", "ef3"), ("ab", "ab1"), ("cd2", "cd2")] {
+            assert_eq!(ledger.find(wanted).unwrap().id, id);
+        }
+        assert!(ledger.find("").is_err());
+        let message = ledger.find("b").unwrap_err().to_string();
+        assert!(message.contains("it has: first, a, a"), "{message}");
     }
 
     #[test]

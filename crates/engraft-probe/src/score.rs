@@ -19,9 +19,10 @@ impl Passage {
     pub fn completion(prompt: &[u32], completion: &[u32]) -> Self {
         let mut ids = prompt.to_vec();
         ids.extend(completion);
+        let scored = prompt.len()..ids.len();
         Self {
-            spans: vec![prompt.len()..ids.len()],
             ids,
+            spans: vec![scored],
         }
     }
 }

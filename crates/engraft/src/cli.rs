@@ -1,5 +1,5 @@
 //! The command line: what was typed becomes a recipe, a question to the registry or a look at a
-//! ledger. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! ledger. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod compare;
 mod ledger;
@@ -13,7 +13,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     recipe::{Override, Recipe},
-    run::Options,
+    run::{Options, was_stopped},
+    say::note,
 };
 
 /// Accumulate knowledge in models, and measure what each step gained, kept and spilled.
@@ -88,6 +89,7 @@ struct Run {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
+    crate::machine::join_pool();
     let typed: Vec<_> = std::env::args_os().collect();
     let command = match command(&typed) {
         Ok(command) => command,
@@ -104,6 +106,10 @@ pub fn main() -> ExitCode {
     };
     match dispatch(&matches) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if was_stopped(&error) => {
+            note(&format!("{error:#}."));
+            ExitCode::from(130)
+        }
         Err(error) => complain(&error, 1),
     }
 }
@@ -111,7 +117,11 @@ pub fn main() -> ExitCode {
 /// The command, with the settings of the chosen method as flags of `distill`.
 fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
     let words: Vec<&str> = typed.iter().filter_map(|word| word.to_str()).collect();
-    let command = <Cli as clap::CommandFactory>::command();
+    let mut command = <Cli as clap::CommandFactory>::command();
+    for verb in ["train", "distill", "teach"] {
+        // `--lr -1` is a value out of range, not a flag nobody knows.
+        command = command.mut_subcommand(verb, |verb| verb.allow_negative_numbers(true));
+    }
     if words.get(1) != Some(&"distill") {
         return Ok(command);
     }
@@ -149,6 +159,6 @@ fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
     if !sentence.ends_with(['.', '?', '!']) {
         sentence.push('.');
     }
-    eprintln!("error: {sentence}");
+    note(&format!("error: {sentence}"));
     ExitCode::from(code)
 }

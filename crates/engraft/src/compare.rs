@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    plan::Plan,
+    plan::{Plan, step},
     recipe::Recipe,
-    run::{StepResult, run},
+    run::{StepResult, place, run},
+    say::note,
 };
 
 /// What is compared.
@@ -18,7 +19,7 @@ use crate::{
 pub struct Contest {
     pub methods: Vec<String>,
     /// Seeds 0, 1, ...: added to the recipe's own.
-    pub seeds: usize,
+    pub seeds: u64,
     pub out: Option<PathBuf>,
     pub device: String,
 }
@@ -51,27 +52,37 @@ pub struct Comparison {
 
 /// Runs the contest on the first `distill` step of a recipe.
 pub fn compare(recipe: &Recipe, contest: &Contest) -> anyhow::Result<(Comparison, PathBuf)> {
-    anyhow::ensure!(contest.seeds >= 1, "--seeds must be 1 or more");
     anyhow::ensure!(
         contest.methods.len() >= 2,
         "--methods needs two or more, separated by commas"
     );
-    let out = contest
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name).join("compare"));
+    for (at, method) in contest.methods.iter().enumerate() {
+        anyhow::ensure!(
+            !contest.methods[..at].contains(method),
+            "--methods names `{method}` twice; name every method once"
+        );
+    }
+    let out = contest.out.clone().unwrap_or_else(|| {
+        PathBuf::from("runs")
+            .join(&recipe.name)
+            .join(place::COMPARISONS)
+    });
     let first = recipe.root.get("seed").and_then(Value::as_u64).unwrap_or(0);
-    let seeds: Vec<u64> = (0..contest.seeds as u64).map(|seed| first + seed).collect();
+    let seeds: Vec<u64> = (0..contest.seeds)
+        .map(|seed| first.wrapping_add(seed))
+        .collect();
     let mut plans = Vec::new();
     for &seed in &seeds {
         let variant = variant(recipe, &contest.methods, seed)?;
         let folder = out.join(format!("seed-{seed}"));
         // All plans first: a mistake in the last seed must not cost the time of the others.
-        plans.push(Plan::resolve(&variant, Some(folder), &contest.device)?);
+        let plan = Plan::resolve(&variant, Some(folder), &contest.device)?;
+        place::check(&plan)?;
+        plans.push(plan);
     }
     let mut runs: Vec<Vec<StepResult>> = Vec::new();
     for (plan, seed) in plans.iter().zip(&seeds) {
-        eprintln!("seed {seed}");
+        note(&format!("seed {seed}"));
         runs.push(run(plan)?.results);
     }
     let comparison = Comparison {
@@ -98,8 +109,8 @@ fn variant(recipe: &Recipe, methods: &[String], seed: u64) -> anyhow::Result<Rec
         .position(|step| step.get("distill").is_some())
         .ok_or_else(|| {
             anyhow::anyhow!(
-                "the recipe `{}` has no distill step to compare methods on",
-                recipe.name
+                "{} has no distill step to compare methods on",
+                recipe.origin
             )
         })?;
     let template = steps[at]["distill"]
@@ -112,11 +123,11 @@ fn variant(recipe: &Recipe, methods: &[String], seed: u64) -> anyhow::Result<Rec
         .filter_map(|key| Some(template.get(*key)?.as_str()?.to_owned()))
         .collect();
     for step in steps[..at].iter().rev() {
-        let Some(body) = step.as_object().and_then(|map| map.values().next()) else {
+        let Some((verb, body)) = step.as_object().and_then(|map| map.iter().next()) else {
             continue;
         };
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-        if text("name").is_some_and(|name| needed.contains(&name)) {
+        if step::name_of(verb, body).is_some_and(|name| needed.contains(&name)) {
             needed.extend(
                 ["model", "teacher", "student"]
                     .iter()

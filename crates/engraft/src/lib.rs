@@ -4,6 +4,7 @@
 //! files ([`nets`]), the training loop and data ([`train`]), distillation ([`distill`]) and
 //! measurements ([`probe`]).
 
+pub use burn::tensor::Device;
 pub use engraft_distill as distill;
 pub use engraft_method as method;
 pub use engraft_nets as nets;
@@ -21,3 +22,4 @@ pub mod recipe;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod say;

@@ -11,6 +11,14 @@ pub fn now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
+/// Makes the calling thread one of the pool's, so that a kernel it starts runs on it at once instead
+/// of waking another thread first. Call it once, at the start of a program.
+pub fn join_pool() {
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    // It fails where a pool is there already, and then that one serves.
+    let _ = pool.build_global();
+}
+
 /// Device, widest vector instructions and threads: `cpu, AVX-512, 2 threads`.
 pub fn describe(device: &Device) -> String {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -34,22 +34,30 @@ pub fn knowledge(
                 .flat_map(|facts| facts.measure(network))
                 .collect()
         }
-        Data::Text { test, context, .. } => {
+        Data::Text {
+            train,
+            test,
+            context,
+            ..
+        } => {
             let texts = Texts::new(tokenizer);
-            let ids = (texts.encode)(test);
+            let held_out = (texts.encode)(test);
+            // Too little held out to predict a single token: the text itself is measured.
+            let trained = held_out.len() < 2;
+            let (ids, part) = match trained {
+                true => ((texts.encode)(train), "training text"),
+                false => (held_out, "held out"),
+            };
             let windows: Vec<Passage> = ids
                 .chunks(*context)
                 .filter(|window| window.len() > 1)
-                .map(|window| Passage {
-                    ids: window.to_vec(),
-                    spans: vec![1..window.len()],
-                })
+                .map(whole)
                 .collect();
-            vec![perplexity(
-                &format!("perplexity of {name}, held out"),
-                &windows,
-                network,
-            )]
+            let found = perplexity(&format!("perplexity of {name}, {part}"), &windows, network);
+            vec![match trained {
+                true => found.on_training_data(),
+                false => found,
+            }]
         }
         Data::Records {
             train,
@@ -128,7 +136,9 @@ pub fn spilled(
         Data::Biographies { people, .. } => {
             people_elsewhere(people, others, &Texts::new(tokenizer))
         }
-        Data::Records { train, .. } => records_elsewhere(train, others, &Texts::new(tokenizer)),
+        Data::Records { train, context, .. } => {
+            records_elsewhere(train, *context, others, &Texts::new(tokenizer))
+        }
         _ => None,
     }?;
     Some(spill(
@@ -169,7 +179,8 @@ impl Texts {
             ids: self.marks.start.into_iter().chain(ids).collect(),
             spans: facts
                 .into_iter()
-                .map(|(_, tokens)| tokens.start + shift..tokens.end + shift)
+                // What stands first of all cannot be predicted.
+                .map(|(_, tokens)| (tokens.start + shift).max(1)..(tokens.end + shift).max(1))
                 .collect(),
         }
     }
@@ -239,22 +250,14 @@ fn records_found(
     for (index, record) in records.iter().enumerate() {
         match record {
             Record::Pair { prompt, completion } => {
-                let mut passage = texts.pair(prompt, completion);
-                let surplus = passage.ids.len().saturating_sub(context);
-                passage.ids.drain(..surplus);
-                for span in &mut passage.spans {
-                    *span = span.start.saturating_sub(surplus).max(1)..span.end - surplus;
-                }
-                pairs.passages.push(passage);
+                let passage = texts.pair(prompt, completion);
+                pairs.passages.push(cut(passage, context));
                 pairs.groups.push(index);
             }
             Record::Text(text) => {
                 let ids = texts.marks.around((texts.encode)(text));
                 for window in ids.chunks(context).filter(|window| window.len() > 1) {
-                    documents.push(Passage {
-                        ids: window.to_vec(),
-                        spans: vec![1..window.len()],
-                    });
+                    documents.push(whole(window));
                 }
             }
         }
@@ -281,6 +284,26 @@ fn records_found(
         });
     }
     found
+}
+
+/// Tokens of which all but the first are predicted.
+fn whole(ids: &[u32]) -> Passage {
+    let predicted = 1..ids.len();
+    Passage {
+        ids: ids.to_vec(),
+        spans: vec![predicted],
+    }
+}
+
+/// The end of a passage that a model can read at once.
+fn cut(mut passage: Passage, context: usize) -> Passage {
+    let surplus = passage.ids.len().saturating_sub(context);
+    passage.ids.drain(..surplus);
+    for span in &mut passage.spans {
+        let end = span.end - surplus;
+        *span = span.start.saturating_sub(surplus).max(1).min(end)..end;
+    }
+    passage
 }
 
 /// Each taught answer after the same question about a person of the other data.
@@ -321,7 +344,12 @@ fn people_elsewhere(taught: &People, others: &[&Data], texts: &Texts) -> Option<
 }
 
 /// Each taught completion after the prompt of another record.
-fn records_elsewhere(taught: &[Record], others: &[&Data], texts: &Texts) -> Option<Facts> {
+fn records_elsewhere(
+    taught: &[Record],
+    context: usize,
+    others: &[&Data],
+    texts: &Texts,
+) -> Option<Facts> {
     let prompts: Vec<&str> = others
         .iter()
         .filter_map(|data| match data {
@@ -340,7 +368,7 @@ fn records_elsewhere(taught: &[Record], others: &[&Data], texts: &Texts) -> Opti
     });
     let passages: Vec<Passage> = completions
         .zip(prompts.iter().cycle())
-        .map(|(completion, prompt)| texts.pair(prompt, completion))
+        .map(|(completion, prompt)| cut(texts.pair(prompt, completion), context))
         .collect();
     (!passages.is_empty()).then(|| Facts {
         name: String::new(),

@@ -3,6 +3,7 @@
 //! All complaints come from here, all at once, before the first second of compute.
 
 pub mod data;
+mod memory;
 pub mod model;
 pub mod step;
 
@@ -21,9 +22,10 @@ use engraft_nets::Tokenizer;
 
 /// Everything that is wrong with a recipe.
 #[derive(Debug, thiserror::Error)]
-#[error("the recipe `{recipe}` cannot run:\n  - {}", .complaints.join("\n  - "))]
+#[error("{origin} cannot run:\n  - {}", .complaints.join("\n  - "))]
 pub struct PlanError {
-    recipe: String,
+    /// What was to be run: `the recipe small.yaml`.
+    origin: String,
     complaints: Vec<String>,
 }
 
@@ -51,7 +53,7 @@ impl Plan {
         match plan {
             Some(plan) if complaints.is_empty() => Ok(plan),
             _ => Err(PlanError {
-                recipe: recipe.name.clone(),
+                origin: recipe.origin.clone(),
                 complaints: complaints.list(),
             }),
         }
@@ -68,44 +70,68 @@ fn resolve(
     let name = root
         .get::<String>("name")
         .unwrap_or_else(|| recipe.name.clone());
+    if let Some(problem) = no_folder_name(&name) {
+        complaints.add("recipe.name", problem);
+    }
     let seed = root.get::<u64>("seed").unwrap_or(0);
-    let device = crate::device::parse(device)
-        .map_err(|error| complaints.add("--device", error))
-        .ok();
+    // On the processor everything else can be checked too, whatever device was meant.
+    let device = crate::device::parse(device).unwrap_or_else(|error| {
+        complaints.add("--device", error);
+        Device::flex()
+    });
     let empty = Value::Null;
-    let data_section = Section::new("data", root.raw("data").unwrap_or(&empty), complaints)?;
-    let model_section = Section::new("models", root.raw("models").unwrap_or(&empty), complaints)?;
+    let data_section = Section::new("data", root.raw("data").unwrap_or(&empty), complaints);
+    let model_section = Section::new("models", root.raw("models").unwrap_or(&empty), complaints);
     let steps = root.need::<Vec<Value>>("steps", "a list of train, distill, teach or probe");
     root.finish();
+    let (data_section, model_section) = (data_section?, model_section?);
 
     let mut data = IndexMap::new();
     for key in data_section.keys() {
-        let value = data_section.raw(key)?;
+        let value = data_section.raw(key).unwrap_or(&empty);
         let place = format!("data.{key}");
-        if let Some(opened) = Data::open(&place, value, &recipe.directory, seed, complaints) {
-            data.insert(key.clone(), opened);
-        }
+        let opened = Data::open(&place, value, &recipe.directory, seed, complaints);
+        data.insert(key.clone(), opened);
     }
     let (models, tokenizer) = model::build(
         &model_section,
         &mut data,
         &recipe.directory,
         seed,
-        device.as_ref()?,
+        &device,
         complaints,
     );
-    let steps = step::resolve(&steps?, &data, &models, seed, complaints);
+    let known = step::Known::new(&data, &models, tokenizer.as_ref());
+    let steps = step::resolve(&steps?, known, seed, complaints);
+    if !complaints.is_empty() {
+        return None;
+    }
+    let whole = |(name, opened): (String, Option<Data>)| Some((name, opened?));
+    let built = |(name, model): (String, Option<Model>)| Some((name, model?));
     Some(Plan {
         out: out.unwrap_or_else(|| PathBuf::from("runs").join(&name)),
         name,
         seed,
-        device: device?,
+        device,
         yaml: recipe.yaml(),
-        data,
-        models,
+        data: data.into_iter().filter_map(whole).collect(),
+        models: models.into_iter().filter_map(built).collect(),
         steps,
         tokenizer,
     })
+}
+
+/// Why a name cannot be that of a folder, if it cannot: names of runs and steps become folders.
+fn no_folder_name(name: &str) -> Option<String> {
+    let odd = |c: char| c.is_control() || "/\\:*?\"<>|".contains(c);
+    (name.is_empty() || name.starts_with('.') || name.len() > 120 || name.chars().any(odd)).then(
+        || {
+            format!(
+                "`{}` becomes the name of a folder; use letters, digits, `-`, `_`",
+                name.escape_debug()
+            )
+        },
+    )
 }
 
 impl Plan {

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 pub use overrides::Override;
-pub use section::{Complaints, Section};
+pub use section::{Complaints, Section, said};
 
 /// The recipes that travel inside the binary.
 pub const EMBEDDED: [(&str, &str); 1] = [(
@@ -26,7 +26,7 @@ pub enum RecipeError {
         reason: String,
         known: String,
     },
-    #[error("the recipe {path} is not YAML: {reason}")]
+    #[error("the recipe {path} is not YAML ({reason}); mend that place")]
     Syntax { path: PathBuf, reason: String },
     #[error("the recipe {path} must be a mapping with the keys data, models and steps")]
     NotAMapping { path: PathBuf },
@@ -39,6 +39,8 @@ pub enum RecipeError {
 pub struct Recipe {
     /// What the run's folder is called.
     pub name: String,
+    /// What complaints call it: `the recipe small.yaml`, `engraft train`.
+    pub origin: String,
     /// Where relative paths start.
     pub directory: PathBuf,
     pub root: Map<String, Value>,
@@ -48,7 +50,7 @@ impl Recipe {
     /// An embedded recipe by name, or a YAML file by path.
     pub fn load(name: &str) -> Result<Self, RecipeError> {
         if let Some((name, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
-            return Self::parse(text, name, Path::new("."));
+            return Self::read(text, Path::new(name), name, Path::new("."));
         }
         let path = Path::new(name);
         let text = std::fs::read_to_string(path).map_err(|error| RecipeError::Unreadable {
@@ -58,21 +60,27 @@ impl Recipe {
         })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let directory = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, &stem, directory)
+        Self::read(&text, path, &stem, directory)
     }
 
     /// From YAML text; `name` and `directory` as in [`Recipe`].
     pub fn parse(text: &str, name: &str, directory: &Path) -> Result<Self, RecipeError> {
-        let path = || PathBuf::from(name);
-        let root: Value = serde_yaml_ng::from_str(text).map_err(|error| RecipeError::Syntax {
-            path: path(),
-            reason: error.to_string(),
+        Self::read(text, Path::new(name), name, directory)
+    }
+
+    fn read(text: &str, path: &Path, name: &str, directory: &Path) -> Result<Self, RecipeError> {
+        let root = yaml(text).map_err(|reason| RecipeError::Syntax {
+            path: path.to_owned(),
+            reason,
         })?;
         let Value::Object(root) = root else {
-            return Err(RecipeError::NotAMapping { path: path() });
+            return Err(RecipeError::NotAMapping {
+                path: path.to_owned(),
+            });
         };
         Ok(Self {
             name: name.to_owned(),
+            origin: format!("the recipe {}", path.display()),
             directory: directory.to_owned(),
             root,
         })
@@ -100,6 +108,7 @@ impl Recipe {
         );
         Self {
             name: name.to_owned(),
+            origin: format!("engraft {verb}"),
             directory: PathBuf::from("."),
             root,
         }
@@ -118,5 +127,29 @@ impl Recipe {
     /// The recipe as YAML, for the report.
     pub fn yaml(&self) -> String {
         serde_yaml_ng::to_string(&self.root).unwrap_or_default()
+    }
+}
+
+/// A value from YAML; a key that stands twice in one mapping is an error.
+pub fn yaml(text: &str) -> Result<Value, String> {
+    // YAML's own value keeps both of two equal keys apart long enough to refuse them.
+    let value: serde_yaml_ng::Value =
+        serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
+    serde_yaml_ng::from_value(value).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_stands_twice_is_an_error_and_numbers_keep_their_kind() {
+        assert!(yaml("a: 1\na: 2").unwrap_err().contains("duplicate"));
+        assert!(yaml("a: {b: 1, b: 1}").is_err());
+        let mixed = yaml("{a: 1, b: 1e-3, c: yes, d: [x, ~]}").unwrap();
+        assert_eq!(
+            mixed,
+            serde_json::json!({"a": 1, "b": 1e-3, "c": "yes", "d": ["x", null]})
+        );
     }
 }

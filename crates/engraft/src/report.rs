@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::Context;
 use engraft_nets::files::write_file;
 use engraft_probe::{Entry, Measurement, measurement::Unit};
+use indexmap::IndexMap;
 use minijinja::{Environment, context};
 use serde::Serialize;
 
@@ -40,13 +41,13 @@ struct Cell {
     span: f64,
 }
 
+/// One probe, measured after each step that it applies to.
 #[derive(Serialize)]
 struct Measured {
-    step: String,
     probe: String,
-    value: String,
-    interval: String,
     n: usize,
+    /// A cell a step: value and interval, or nothing.
+    cells: Vec<Option<(String, String)>>,
 }
 
 #[derive(Serialize)]
@@ -240,21 +241,28 @@ fn tradeoff(entries: &[&Entry]) -> anyhow::Result<String> {
     .map_err(|error| anyhow::anyhow!("gain and kept plot: {error}"))
 }
 
+/// A row a probe, in the order they first appear; a column a step.
 fn measurements(entries: &[&Entry]) -> Vec<Measured> {
-    let all = entries
-        .iter()
-        .flat_map(|entry| entry.measurements.iter().map(move |m| (entry, m)));
-    all.map(|(entry, found)| Measured {
-        step: entry.step.clone(),
-        probe: match found.on_training_data {
-            true => format!("{} (training data)", found.probe),
-            false => found.probe.clone(),
+    let mut probes: IndexMap<&str, &Measurement> = IndexMap::new();
+    for found in entries.iter().flat_map(|entry| &entry.measurements) {
+        probes.entry(&found.probe).or_insert(found);
+    }
+    let rows = probes.into_iter().map(|(probe, first)| Measured {
+        probe: match first.on_training_data {
+            true => format!("{probe} (training data)"),
+            false => probe.to_owned(),
         },
-        value: found.shown(),
-        interval: found.shown_interval(),
-        n: found.n,
-    })
-    .collect()
+        n: first.n,
+        cells: entries
+            .iter()
+            .map(|entry| {
+                let mut found = entry.measurements.iter();
+                let found = found.find(|found| found.probe == probe)?;
+                Some((found.shown(), found.shown_interval()))
+            })
+            .collect(),
+    });
+    rows.collect()
 }
 
 fn bits_rows(entries: &[&Entry]) -> Vec<BitsRow> {

@@ -1,11 +1,11 @@
 //! Running a plan: step by step, finished steps skipped, every step measured and entered.
 
+pub mod place;
 mod result;
 mod step;
 
 use std::{
-    fs::File,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,12 +15,12 @@ use std::{
 use anyhow::Context;
 use engraft_nets::Network;
 use engraft_probe::{Entry, Ledger};
-use engraft_train::progress;
+use engraft_train::{TrainError, progress};
 use indexmap::IndexMap;
 
 pub use result::StepResult;
 
-use crate::{plan::Plan, recipe::Recipe};
+use crate::{plan::Plan, recipe::Recipe, say::say};
 
 /// Where and how to run, from the command line.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,24 @@ impl Outcome {
     }
 }
 
+/// Ctrl-C between two steps.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped before the step `{before}`; run it again to continue there")]
+pub struct Stopped {
+    before: String,
+}
+
+/// Whether a run ended because it was told to.
+pub fn was_stopped(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Stopped>()
+            || matches!(
+                cause.downcast_ref::<TrainError>(),
+                Some(TrainError::Stopped { .. })
+            )
+    })
+}
+
 /// Everything the steps of one run share.
 struct Session<'a> {
     plan: &'a Plan,
@@ -59,8 +77,9 @@ struct Session<'a> {
 /// Resolves a recipe and runs it; prints the ledger and writes the report.
 pub fn execute(recipe: &Recipe, options: &Options) -> anyhow::Result<Outcome> {
     let plan = Plan::resolve(recipe, options.out.clone(), &options.device)?;
+    place::check(&plan)?;
     if options.dry_run {
-        print!("{}", plan.describe());
+        say(&plan.describe());
         return Ok(Outcome {
             out: plan.out,
             results: Vec::new(),
@@ -68,24 +87,27 @@ pub fn execute(recipe: &Recipe, options: &Options) -> anyhow::Result<Outcome> {
     }
     let outcome = run(&plan)?;
     let entries = outcome.entries();
-    println!("\n{}", engraft_probe::ledger::show(&entries));
+    say(&format!("\n{}\n", engraft_probe::ledger::show(&entries)));
     let bits = crate::report::bits_table(&entries);
     if !bits.is_empty() {
-        println!("{bits}");
+        say(&format!("{bits}\n"));
     }
     let page = plan.out.join("report.html");
     crate::report::write(&plan, &outcome.results, &page)?;
-    println!("models   {}", plan.out.join("models").display());
-    println!("ledger   {}", plan.out.join("ledger.jsonl").display());
-    println!("report   {}", page.display());
+    for (what, path) in [
+        ("models", place::models(&plan.out)),
+        ("ledger", plan.out.join("ledger.jsonl")),
+        ("report", page),
+    ] {
+        say(&format!("{what}   {}\n", path.display()));
+    }
     Ok(outcome)
 }
 
 /// Runs all steps of a plan.
 pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
-    std::fs::create_dir_all(&plan.out)
-        .with_context(|| format!("cannot make the folder {}", plan.out.display()))?;
-    let _lock = lock(&plan.out)?;
+    place::check(plan)?;
+    let _lock = place::enter(&plan.out)?;
     let mut ledger = Ledger::open(&plan.out.join("ledger.jsonl"))?;
     if ledger.torn {
         tracing::warn!("the last line of the ledger was cut short by a crash and is replaced");
@@ -102,6 +124,12 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     };
     let mut results = Vec::new();
     for step in &plan.steps {
+        if session.stop.load(Ordering::Relaxed) {
+            return Err(Stopped {
+                before: step.name.clone(),
+            }
+            .into());
+        }
         let (result, network) = session
             .step(step)
             .with_context(|| format!("step `{}`", step.name))?;
@@ -113,23 +141,6 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         out: plan.out.clone(),
         results,
     })
-}
-
-/// Two runs in one folder would overwrite each other.
-fn lock(out: &Path) -> anyhow::Result<File> {
-    let path = out.join(".lock");
-    let file =
-        File::create(&path).with_context(|| format!("cannot write into {}", out.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => anyhow::bail!(
-            "another run works in {}; wait for it or choose another folder with --out",
-            out.display()
-        ),
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", path.display()))
-        }
-    }
 }
 
 /// The first Ctrl-C stops after a checkpoint, the second at once.

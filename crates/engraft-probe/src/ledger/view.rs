@@ -5,18 +5,10 @@ use serde_json::Value;
 use super::Entry;
 use crate::{Measurement, measurement::show as show_value};
 
-/// The table: a line a step.
+/// The table: a line a step, every column as wide as its widest cell.
 pub fn show(entries: &[Entry]) -> String {
-    let width = entries
-        .iter()
-        .map(|entry| entry.step.len())
-        .max()
-        .unwrap_or(4)
-        .max(4);
-    let mut out = format!(
-        "{:<width$}  {:<27}{:<27}{:<30}{:>8}{:>10}\n",
-        "step", "gain", "kept (before)", "spill", "time", "memory"
-    );
+    let mut rows =
+        vec![["step", "gain", "kept (before)", "spill", "time", "memory"].map(str::to_owned)];
     for entry in entries {
         let kept = match (&entry.kept, &entry.kept_before) {
             (Some(kept), Some(before)) => format!("{} ({})", brief(kept), before.shown()),
@@ -27,13 +19,29 @@ pub fn show(entries: &[Entry]) -> String {
         let memory = entry
             .peak_memory
             .map_or("–".to_owned(), |bytes| format!("{} MB", bytes >> 20));
-        out.push_str(&format!(
-            "{:<width$}  {:<27}{kept:<27}{:<30}{:>7.0}s{memory:>10}\n",
-            entry.step,
+        rows.push([
+            entry.step.clone(),
             or_dash(&entry.gain),
+            kept,
             or_dash(&entry.spill),
-            entry.trained_seconds,
-        ));
+            format!("{:.0}s", entry.trained_seconds),
+            memory,
+        ]);
+    }
+    let widths: [usize; 6] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
+    let mut out = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column {
+            // Numbers end below each other, words begin so.
+            4.. => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
+        });
+        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        out.push('\n');
     }
     out
 }
@@ -213,6 +221,45 @@ mod tests {
                 on_training_data: false,
             }],
             ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn long_cells_push_the_columns_after_them_and_never_run_into_them() {
+        let found = |value: f64, unit| Measurement {
+            probe: "recall".into(),
+            value,
+            n: 500,
+            interval: Some(Interval {
+                low: value - 0.022,
+                high: value + 0.022,
+            }),
+            unit,
+            on_training_data: false,
+        };
+        let teacher = entry("teacher", "t", "fresh", 0.5);
+        let taught = Entry {
+            gain: Some(found(0.97, Unit::Share)),
+            kept: Some(found(0.064, Unit::Share)),
+            kept_before: Some(found(0.48, Unit::Share)),
+            spill: Some(found(0.0286, Unit::Points)),
+            ..entry("taught-naively", "s", "t", 0.9)
+        };
+        let table = show(&[teacher, taught]);
+        let lines: Vec<Vec<char>> = table.lines().map(|line| line.chars().collect()).collect();
+        assert!(
+            table.contains("6.4 % ±2.2 (n 500) (48.0 %)  +2.86 pp ±2.20 (n 500)  "),
+            "{table}"
+        );
+        let starts = |words: &str| {
+            let at = table.lines().next().unwrap().find(words).unwrap();
+            // The header is plain ASCII, so a byte is a column.
+            lines
+                .iter()
+                .all(|line| line[at - 1] == ' ' && line[at] != ' ')
+        };
+        for column in ["gain", "kept", "spill"] {
+            assert!(starts(column), "{column}\n{table}");
         }
     }
 

@@ -6,7 +6,11 @@ use std::{collections::BTreeSet, ops::Range};
 use rand::{Rng, seq::SliceRandom};
 
 use crate::{
-    data::{Encoder, lists::Attribute, people::Person},
+    data::{
+        Encoder,
+        lists::{Attribute, Lists},
+        people::Person,
+    },
     key,
 };
 
@@ -119,6 +123,32 @@ impl Person {
     }
 }
 
+/// The most tokens that a biography drawn from these lists has, and that a question with its answer
+/// has, for tokenizers that split at spaces first.
+pub fn longest(lists: &Lists, encode: &Encoder) -> (usize, usize) {
+    // A word at the beginning of a text has no space before it, the others have one.
+    let word = |word: &str| encode(word).len().max(encode(&format!(" {word}")).len());
+    let words = |text: &str| -> usize { text.split_whitespace().map(word).sum() };
+    let name = lists.longest_name(&words);
+    let told = |attribute: Attribute| {
+        let told = templates(attribute).iter().map(|text| words(text));
+        name + told.max().unwrap_or(0) + lists.longest_value(attribute, &words) + words(".")
+    };
+    let asked = |attribute: Attribute| {
+        let (before, after) = question_words(attribute);
+        words("Question : ? Answer :")
+            + words(before)
+            + name
+            + words(after)
+            + lists.longest_value(attribute, &words)
+    };
+    let questions = Attribute::ALL.into_iter().map(asked);
+    (
+        Attribute::ALL.into_iter().map(told).sum(),
+        questions.max().unwrap_or(0),
+    )
+}
+
 impl Biography {
     /// The tokens of the text, and those of each fact.
     ///
@@ -172,6 +202,21 @@ mod tests {
             let known = Attribute::ALL.map(|attribute| (attribute, person.value(attribute)));
             assert_eq!(told, known);
         }
+    }
+
+    #[test]
+    fn nothing_is_longer_than_the_longest_and_something_is_as_long() {
+        let people = people();
+        let encode = people.lists.encoder();
+        let (biography, question) = longest(&people.lists, &encode);
+        let person = &people.people[0];
+        let lengths = (0..2000).map(|key| encode(&person.biography(key).text).len());
+        assert_eq!(lengths.max(), Some(biography));
+        let lengths = Attribute::ALL.map(|attribute| {
+            let (prompt, answer) = person.question(attribute);
+            encode(&prompt).len() + encode(&answer).len()
+        });
+        assert_eq!(lengths.into_iter().max(), Some(question));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{
     BatchSource,
     data::{
         DataError, Encoder, Marks, Order, Sampling, Sequence,
+        biographies::longest,
         lists::Attribute,
         pad,
         people::{People, Person},
@@ -39,6 +40,30 @@ impl Default for BiographyOptions {
     }
 }
 
+impl BiographyOptions {
+    /// Refuses shares outside 0 to 1 and rows of no question.
+    pub fn validate(&self) -> Result<(), DataError> {
+        for (key, share) in [
+            ("question_share", self.question_share),
+            ("asked_share", self.asked_share),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(DataError::setting(
+                    key,
+                    format!("{share} must be from 0 to 1"),
+                ));
+            }
+        }
+        if self.questions_per_row == 0 {
+            return Err(DataError::setting(
+                "questions_per_row",
+                "0 must be 1 or more",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Batches about people: the first rows are biographies, the last ones questions.
 ///
 /// Every person's biography appears once before any appears again, each time in other words; the
@@ -66,23 +91,7 @@ impl BiographySource {
         if people.people.is_empty() {
             return Err(DataError::setting("people", "0 must be 1 or more"));
         }
-        for (key, share) in [
-            ("question_share", options.question_share),
-            ("asked_share", options.asked_share),
-        ] {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(DataError::setting(
-                    key,
-                    format!("{share} must be from 0 to 1"),
-                ));
-            }
-        }
-        if options.questions_per_row == 0 {
-            return Err(DataError::setting(
-                "questions_per_row",
-                "0 must be 1 or more",
-            ));
-        }
+        options.validate()?;
         let asked = people.asked(options.asked_share).0.len();
         let question_rows = match asked {
             0 => 0,
@@ -90,7 +99,7 @@ impl BiographySource {
         };
         let biography_rows = sampling.batch - question_rows;
         let questions = asked * Attribute::ALL.len();
-        let asked_per_batch = question_rows * options.questions_per_row;
+        let asked_per_batch = question_rows.saturating_mul(options.questions_per_row);
         Ok(Self {
             biographies: sampling.order("biographies", people.people.len(), biography_rows),
             questions: sampling.order("questions", questions, asked_per_batch),
@@ -100,6 +109,16 @@ impl BiographySource {
             marks,
             seed: sampling.seed,
         })
+    }
+
+    /// The most tokens that a row of any batch gives a model to read.
+    pub fn longest_row(&self) -> usize {
+        let (biography, question) = longest(&self.people.lists, &self.encode);
+        let [start, end] =
+            [self.marks.start, self.marks.end].map(|mark| usize::from(mark.is_some()));
+        let questions = (question + end).saturating_mul(self.options.questions_per_row);
+        // The last token of a row is only a label.
+        start.saturating_add(questions.max(biography + end)) - 1
     }
 
     fn biography(&self, person: &Person, epoch: u64) -> Sequence {
@@ -181,6 +200,26 @@ mod tests {
             spelled.join(" ")
         };
         ids.chunks(shape[1]).map(row).collect()
+    }
+
+    #[test]
+    fn no_row_is_longer_than_the_longest() {
+        for (questions_per_row, slack) in [(1, 0), (3, 3)] {
+            let source = source(BiographyOptions {
+                questions_per_row,
+                ..BiographyOptions::default()
+            });
+            let width = |step| match source.batch(step, 0).input {
+                Input::Tokens { shape, .. } => shape[1],
+                _ => panic!("people give tokens"),
+            };
+            let widest = (0..300).map(width).max().unwrap();
+            let longest = source.longest_row();
+            assert!(
+                widest <= longest && longest <= widest + slack,
+                "{widest} of {longest}"
+            );
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Errors of data sets and their files.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read ({source}); check the path and its permissions", path.display())]
     Io {
         path: PathBuf,
         source: std::io::Error,

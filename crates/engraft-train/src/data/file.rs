@@ -47,9 +47,10 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
-/// The text of a file, which must be UTF-8 and hold more than white space.
+/// The text of a file, which must be UTF-8 and hold more than white space. A byte order mark at its
+/// beginning is not text and is left out.
 pub fn read_utf8(path: &Path) -> Result<String, DataError> {
-    let text = String::from_utf8(read(path, LARGEST)?).map_err(|error| {
+    let mut text = String::from_utf8(read(path, LARGEST)?).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..good]
             .iter()
@@ -62,6 +63,9 @@ pub fn read_utf8(path: &Path) -> Result<String, DataError> {
             "is not UTF-8; convert the file (iconv -t utf-8)",
         )
     })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
     if text.trim().is_empty() {
         return Err(DataError::file(
             path,
@@ -108,6 +112,14 @@ mod tests {
         assert!(message(&packed[..packed.len() - 3], LARGEST).contains("cut short"));
         assert!(message(b"", LARGEST).contains("empty"));
         assert!(message(&gzip(&vec![0; 1 << 20]), 1000).contains("more than the 1000 bytes"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        fs::write(&path, "\u{feff}one\u{feff}").unwrap();
+        assert_eq!(read_utf8(&path).unwrap(), "one\u{feff}");
     }
 
     #[test]

@@ -21,6 +21,27 @@ pub struct Images {
     pub classes: usize,
 }
 
+impl Images {
+    /// Why these cannot measure what others taught, if they cannot: images of another shape, or a
+    /// class that the others do not have.
+    pub fn strange_to(&self, taught: &Self) -> Option<String> {
+        let [_, ours @ ..] = self.shape;
+        let [_, theirs @ ..] = taught.shape;
+        if ours != theirs {
+            return Some(format!(
+                "are {ours:?} (channels, height, width), those to train on {theirs:?}"
+            ));
+        }
+        let label = self.labels.iter().max().copied().unwrap_or(0);
+        (usize::from(label) >= taught.classes).then(|| {
+            format!(
+                "have the class {label}, those to train on only 0 to {}",
+                taught.classes.saturating_sub(1)
+            )
+        })
+    }
+}
+
 /// `(pixel / 255 - mean) / std`, one entry a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalization {
@@ -242,6 +263,17 @@ mod tests {
         };
         let bytes: Vec<u8> = pixels.iter().map(|p| p.round() as u8).collect();
         bytes.chunks(4).map(|row| row.try_into().unwrap()).collect()
+    }
+
+    #[test]
+    fn images_of_another_shape_or_class_are_strange() {
+        let taught = source(Augment::default()).images;
+        let mut test = (*taught).clone();
+        assert_eq!(test.strange_to(&taught), None);
+        test.labels[0] = 3;
+        assert!(test.strange_to(&taught).unwrap().contains("class 3"));
+        test.shape = [3, 1, 4, 1];
+        assert!(test.strange_to(&taught).unwrap().contains("[1, 4, 1]"));
     }
 
     #[test]

@@ -264,6 +264,34 @@ impl Lists {
         }
     }
 
+    /// The largest of what `count` makes of a name.
+    pub(crate) fn longest_name(&self, count: &dyn Fn(&str) -> usize) -> usize {
+        largest(self.first_names, count, |index| self.first_name(index))
+            + largest(self.middle_names, count, |index| self.middle_name(index))
+            + largest(self.last_names, count, |index| self.last_name(index))
+    }
+
+    /// The largest of what `count` makes of a value.
+    pub(crate) fn longest_value(
+        &self,
+        attribute: Attribute,
+        count: &dyn Fn(&str) -> usize,
+    ) -> usize {
+        match attribute {
+            Attribute::BirthDate => {
+                largest(self.days, count, |index| self.day(index))
+                    + largest(self.months, count, |index| self.month(index))
+                    + largest(self.years, count, |index| self.year(index))
+            }
+            Attribute::BirthCity => largest(self.cities, count, |index| self.city(index)),
+            Attribute::University => {
+                largest(self.universities, count, |index| self.university(index))
+            }
+            Attribute::Major => largest(self.majors, count, |index| self.major(index)),
+            Attribute::Employer => largest(self.employers, count, |index| self.employer(index)),
+        }
+    }
+
     /// All words of biographies and questions in the order of their ids, after the padding (0), the
     /// mark that stands before and after every text (1) and the unknown word (2).
     pub fn vocabulary(&self) -> Vec<String> {
@@ -302,6 +330,13 @@ impl Lists {
                 .collect()
         })
     }
+}
+
+fn largest(length: usize, count: &dyn Fn(&str) -> usize, word: impl Fn(usize) -> String) -> usize {
+    (0..length)
+        .map(|index| count(&word(index)))
+        .max()
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

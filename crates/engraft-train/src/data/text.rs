@@ -99,16 +99,42 @@ impl TextSource {
     ) -> Result<Self, DataError> {
         check_context(context)?;
         let ids = encode(text);
-        if ids.len() <= context {
-            let problem = format!(
-                "holds {} tokens, fewer than one window of {} needs; give more text or lower \
-                 `context`",
-                ids.len(),
-                context + 1
-            );
-            return Err(DataError::file(path, problem));
-        }
+        fills_a_window(path, ids.len(), context)?;
         Ok(Self::new(windows(&ids, context, true), marks, sampling))
+    }
+
+    /// Whether [`TextSource::from_text`] would take this text, found from its beginning where that
+    /// is enough.
+    pub fn check_text(
+        path: &Path,
+        text: &str,
+        encode: &Encoder,
+        context: usize,
+    ) -> Result<(), DataError> {
+        check_context(context)?;
+        let beginning = text.floor_char_boundary(context.saturating_mul(64));
+        if encode(&text[..beginning]).len() > context {
+            return Ok(());
+        }
+        fills_a_window(path, encode(text).len(), context)
+    }
+
+    /// Whether [`TextSource::from_records`] would take these records.
+    pub fn check_records(
+        records: &[Record],
+        encode: &Encoder,
+        marks: Marks,
+        context: usize,
+    ) -> Result<(), DataError> {
+        check_context(context)?;
+        let trains = |record: &Record| match record {
+            Record::Text(text) => marks.around(encode(text)).len() > 1,
+            Record::Pair { .. } => true,
+        };
+        match records.iter().any(trains) {
+            true => Ok(()),
+            false => Err(no_record()),
+        }
     }
 
     /// One sequence a record. Documents longer than `context` are cut into several; a pair that is
@@ -138,8 +164,7 @@ impl TextSource {
             }
         }
         if sequences.is_empty() {
-            let problem = "no record holds two tokens; give longer texts";
-            return Err(DataError::setting("records", problem));
+            return Err(no_record());
         }
         Ok(Self::new(sequences, marks, sampling))
     }
@@ -156,6 +181,22 @@ impl TextSource {
     pub fn sequences(&self) -> &[Sequence] {
         &self.sequences
     }
+}
+
+fn no_record() -> DataError {
+    DataError::setting("records", "no record holds two tokens; give longer texts")
+}
+
+fn fills_a_window(path: &Path, tokens: usize, context: usize) -> Result<(), DataError> {
+    if tokens > context {
+        return Ok(());
+    }
+    let problem = format!(
+        "holds {tokens} tokens, fewer than one window of {} needs; give more text or lower \
+         `context`",
+        context + 1
+    );
+    Err(DataError::file(path, problem))
 }
 
 fn check_context(context: usize) -> Result<(), DataError> {
@@ -304,14 +345,13 @@ mod tests {
             })
             .collect();
         assert_eq!(texts, ["abcd", "defg"]);
-        let Err(error) = TextSource::from_text(path, "ab", &characters(), MARKS, 3, SAMPLING)
-        else {
-            panic!("two characters fill no window of three");
-        };
-        assert!(
-            error.to_string().contains("book.txt: holds 2 tokens"),
-            "{error}"
-        );
+        let built = TextSource::from_text(path, "ab", &characters(), MARKS, 3, SAMPLING);
+        let checked = TextSource::check_text(path, "ab", &characters(), 3);
+        for error in [built.err(), checked.err()] {
+            let message = error.expect("two characters fill no window").to_string();
+            assert!(message.contains("book.txt: holds 2 tokens"), "{message}");
+        }
+        TextSource::check_text(path, "abcdefgh", &characters(), 3).unwrap();
     }
 
     #[test]
@@ -346,7 +386,10 @@ mod tests {
         };
         for records in [vec![], vec![Record::Text("a".to_owned())]] {
             let built = TextSource::from_records(&records, &characters(), bare, 4, SAMPLING);
-            assert!(built.err().unwrap().to_string().contains("two tokens"));
+            let checked = TextSource::check_records(&records, &characters(), bare, 4);
+            for error in [built.err(), checked.err()] {
+                assert!(error.unwrap().to_string().contains("two tokens"));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use engraft_nets::files::write_file;
 use crate::{
     compare::{Contest, compare},
     recipe::{Override, Recipe},
+    say::say,
 };
 
 #[derive(Args)]
@@ -18,8 +19,8 @@ pub(super) struct Compare {
     #[arg(long, value_delimiter = ',', required = true)]
     methods: Vec<String>,
     /// Runs a method, each with a seed of its own; at least 2 for intervals.
-    #[arg(long, default_value_t = 5)]
-    seeds: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
     /// Replace a value of the recipe: `--set steps.0.train.lr=0.001`. Repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<Override>,
@@ -47,10 +48,10 @@ impl Compare {
             device: self.device,
         };
         let (comparison, out) = compare(&recipe, &contest)?;
-        println!("\n{}", comparison.table());
+        say(&format!("\n{}\n", comparison.table()));
         let path = out.join("compare.json");
         write_file(&path, &serde_json::to_vec_pretty(&comparison)?)?;
-        println!("written  {}", path.display());
+        say(&format!("written  {}\n", path.display()));
         Ok(())
     }
 }

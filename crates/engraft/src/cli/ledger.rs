@@ -8,6 +8,8 @@ use engraft_probe::{
     ledger::{diff, lineage, show},
 };
 
+use crate::say::say;
+
 #[derive(Args)]
 pub(super) struct Ledger {
     /// The ledger file.
@@ -52,14 +54,15 @@ impl Ledger {
         );
         let file = File::open(&self.ledger)?;
         match self.what {
-            What::Show { entry: None } => print!("{}", show(&file.entries)),
+            What::Show { entry: None } => say(&show(&file.entries)),
             What::Show { entry: Some(entry) } => {
-                println!("{}", serde_json::to_string_pretty(file.find(&entry)?)?);
+                let entry = serde_json::to_string_pretty(file.find(&entry)?)?;
+                say(&format!("{entry}\n"));
             }
             What::Diff { before, after } => {
-                print!("{}", diff(file.find(&before)?, file.find(&after)?));
+                say(&diff(file.find(&before)?, file.find(&after)?));
             }
-            What::Lineage { entry } => print!("{}", lineage(&file.entries, file.find(&entry)?)),
+            What::Lineage { entry } => say(&lineage(&file.entries, file.find(&entry)?)),
         }
         Ok(())
     }

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 use engraft_method::Method;
 use engraft_method::suggest::hint;
 
+use crate::say::say;
+
 #[derive(Args)]
 pub(super) struct Methods {
     #[command(subcommand)]
@@ -33,15 +35,12 @@ impl Methods {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self.what {
             None => {
-                print!("{}", table(&crate::registry::methods()));
+                say(&table(&crate::registry::methods()));
                 Ok(())
             }
             Some(What::Show { name }) => {
                 let method = find(&name)?;
-                print!(
-                    "{}",
-                    method.page().markdown(method.name, &(method.fields)())
-                );
+                say(&method.page().markdown(method.name, &(method.fields)()));
                 Ok(())
             }
             Some(What::Book { folder, check }) => crate::registry::book(&folder, check),

@@ -5,7 +5,7 @@ use engraft_probe::measurement::Measurement;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::{measure, plan::Plan, recipe::Recipe};
+use crate::{measure, plan::Plan, recipe::Recipe, say::say};
 
 #[derive(Args)]
 pub(super) struct Probe {
@@ -27,12 +27,9 @@ impl Probe {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut data = super::verbs::source(&self.data, None)?;
         if let Value::Object(map) = &mut data
-            && !map.contains_key("cifar")
-            && !map.contains_key("idx")
-            && !map.contains_key("biographies")
+            && let Some(file) = map.get("text").or_else(|| map.get("jsonl")).cloned()
         {
             // Nothing is trained here: the whole file is what is measured.
-            let file = map.values().next().cloned().unwrap_or_default();
             map.insert("test".to_owned(), file);
         }
         let model = super::verbs::yaml(&self.model)?;
@@ -52,10 +49,11 @@ impl Probe {
         let found =
             measure::knowledge("data", &plan.data["data"], plan.tokenizer.as_ref(), network);
         for measurement in &found {
-            match self.json {
-                true => println!("{}", serde_json::to_string(measurement)?),
-                false => println!("{}", line(measurement)),
-            }
+            let line = match self.json {
+                true => serde_json::to_string(measurement)?,
+                false => line(measurement),
+            };
+            say(&format!("{line}\n"));
         }
         Ok(())
     }

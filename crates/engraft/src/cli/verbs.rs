@@ -128,7 +128,7 @@ impl Teach {
             data.insert("kept".to_owned(), source(keep, None)?);
             step.insert("keep".into(), json!(["kept"]));
         }
-        if self.replay_share > 0.0 {
+        if self.replay_share != 0.0 {
             if self.keep.is_none() {
                 anyhow::bail!("--replay-share needs --keep: the data to replay");
             }
@@ -167,7 +167,11 @@ impl Data {
 /// Data as a recipe writes it: YAML as it is, a file by its extension.
 pub(super) fn source(text: &str, test: Option<&str>) -> anyhow::Result<Value> {
     if text.trim_start().starts_with('{') {
-        return yaml(text);
+        let mut written = yaml(text)?;
+        if let (Value::Object(map), Some(test)) = (&mut written, test) {
+            map.insert("test".to_owned(), json!(test));
+        }
+        return Ok(written);
     }
     let plain = text.strip_suffix(".gz").unwrap_or(text);
     let kind = match plain.rsplit_once('.').map(|(_, extension)| extension) {
@@ -186,9 +190,15 @@ pub(super) fn source(text: &str, test: Option<&str>) -> anyhow::Result<Value> {
     Ok(Value::Object(data))
 }
 
-/// YAML from a flag; a plain word is a path.
+/// A mapping in YAML from a flag; anything else is a path, whatever YAML would make of it.
 pub(super) fn yaml(text: &str) -> anyhow::Result<Value> {
-    serde_yaml_ng::from_str(text).map_err(|error| anyhow::anyhow!("`{text}` is not YAML: {error}"))
+    match crate::recipe::yaml(text) {
+        Ok(Value::Object(map)) => Ok(Value::Object(map)),
+        Err(error) if text.trim_start().starts_with('{') => {
+            anyhow::bail!("`{text}` is not YAML ({error}); mend that place")
+        }
+        _ => Ok(Value::from(text)),
+    }
 }
 
 /// The method of that name, or the nearest one as advice.

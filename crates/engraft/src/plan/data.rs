@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use engraft_method::nearest;
 use engraft_nets::Tokenizer;
 use engraft_train::{
     BatchSource, TrainConfig,
@@ -16,6 +17,7 @@ use engraft_train::{
 };
 use serde_json::Value;
 
+use super::memory;
 use crate::recipe::{Complaints, Section};
 
 /// A data set with its held-out part.
@@ -51,6 +53,9 @@ pub enum Data {
     },
 }
 
+/// What a name and five facts take, their allocations too.
+const BYTES_A_PERSON: f64 = 400.0;
+
 const KINDS: [&str; 5] = ["biographies", "text", "jsonl", "cifar", "idx"];
 
 impl Data {
@@ -79,9 +84,18 @@ impl Data {
             ["cifar"] => opener.cifar(),
             ["idx"] => opener.idx(),
             _ => {
+                let typed: Vec<&String> = section.keys().collect();
+                let problem = format!("must have exactly one of the keys {}", KINDS.join(", "));
+                let hint = match typed[..] {
+                    [only] if kinds.is_empty() => nearest(only, KINDS),
+                    _ => None,
+                };
                 complaints.add(
                     place,
-                    format!("must have exactly one of the keys {}", KINDS.join(", ")),
+                    match hint {
+                        Some(kind) => format!("{problem}; did you mean `{kind}`?"),
+                        None => problem,
+                    },
                 );
                 return None;
             }
@@ -130,6 +144,65 @@ impl Data {
             Self::Records { train, test, .. } => ([texts(train), texts(test)].concat(), false),
             Self::Images { .. } => (Vec::new(), false),
         }
+    }
+
+    /// The most tokens of a row, where rows cannot be cut to a model's context.
+    pub fn longest_row(&self, tokenizer: &Tokenizer) -> Option<usize> {
+        let Self::Biographies { people, options } = self else {
+            return None;
+        };
+        let sampling = Sampling {
+            seed: 0,
+            batch: 1,
+            accumulate: 1,
+        };
+        let (encode, marks) = (encoder(tokenizer), marks(tokenizer));
+        let source = BiographySource::new(people.clone(), options.clone(), encode, marks, sampling);
+        source.ok().map(|source| source.longest_row())
+    }
+
+    /// Why no batches can be made of it, if none can.
+    pub fn gives_no_batches(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        train: &TrainConfig,
+    ) -> Option<String> {
+        let checked = match (self, tokenizer) {
+            (
+                Self::Text {
+                    path,
+                    train,
+                    context,
+                    ..
+                },
+                Some(tokenizer),
+            ) => TextSource::check_text(path, train, &encoder(tokenizer), *context),
+            (Self::Records { train, context, .. }, Some(tokenizer)) => {
+                let (encode, marks) = (encoder(tokenizer), marks(tokenizer));
+                TextSource::check_records(train, &encode, marks, *context)
+            }
+            // A text without a tokenizer has the complaint of its model.
+            (Self::Text { .. } | Self::Records { .. } | Self::Biographies { .. }, None) => Ok(()),
+            _ => self.source(tokenizer, train).map(drop),
+        };
+        checked.err().map(|error| error.to_string())
+    }
+
+    /// Why nothing can be measured on it, if nothing can.
+    pub fn measures_nothing(&self, tokenizer: &Tokenizer) -> Option<String> {
+        let Self::Text {
+            path, train, test, ..
+        } = self
+        else {
+            return None;
+        };
+        let both = [test, train].map(|text| tokenizer.encode(text).len());
+        (both[0] < 2 && both[1] < 2).then(|| {
+            format!(
+                "{}: holds fewer than 2 tokens; give a longer text",
+                path.display()
+            )
+        })
     }
 
     /// Windows of a text longer than a model's context are cut to it.
@@ -306,7 +379,7 @@ impl Opener<'_> {
         let value = self.section.raw("biographies")?;
         let place = format!("{}.biographies", self.section.place);
         let section = Section::new(place, value, &self.section.complaints)?;
-        let count: usize = section.need("people", "how many people to invent")?;
+        let count: Option<usize> = section.need("people", "how many people to invent");
         let first: usize = section.get("first").unwrap_or(0);
         let lists: Lists = section.get("lists").unwrap_or_default();
         let options: BiographyOptions = BiographyOptions {
@@ -316,19 +389,28 @@ impl Opener<'_> {
         };
         let seed = section.get("seed").unwrap_or(self.seed);
         section.finish();
+        let complain = |what: &str| self.section.complaints.add(&section.place, what);
+        self.kept(options.validate())?;
+        let count = count?;
         if count < 2 {
-            self.section
-                .complaints
-                .add(&section.place, "people must be 2 or more");
+            complain("people must be 2 or more");
             return None;
         }
-        let people = self.kept(People::generate(&lists, seed, first..first + count))?;
+        let Some(end) = first.checked_add(count) else {
+            complain("first and people are too large together");
+            return None;
+        };
+        if let Err(problem) = memory::check(count as f64 * BYTES_A_PERSON) {
+            complain(&format!("a list of {count} people {problem}"));
+            return None;
+        }
+        let people = self.kept(People::generate(&lists, seed, first..end))?;
         Some(Data::Biographies { people, options })
     }
 
     fn text(&self) -> Option<Data> {
         let path = self.path("text")?;
-        let context = self.section.get("context").unwrap_or(256);
+        let context = self.context()?;
         let held_out: f64 = self.share("held_out", 0.1)?;
         let whole = self.kept(read_text(&path))?;
         let (train, test) = match self.section.raw("test") {
@@ -348,7 +430,7 @@ impl Opener<'_> {
 
     fn records(&self) -> Option<Data> {
         let path = self.path("jsonl")?;
-        let context = self.section.get("context").unwrap_or(256);
+        let context = self.context()?;
         let mut train = self.kept(read_jsonl(&path))?;
         let documents = train.iter().all(|record| matches!(record, Record::Text(_)));
         let held_out = self.share("held_out", if documents { 0.1 } else { 0.0 })?;
@@ -387,21 +469,36 @@ impl Opener<'_> {
         let value = self.section.raw("idx")?;
         let place = format!("{}.idx", self.section.place);
         let section = Section::new(place, value, &self.section.complaints)?;
-        let file = |key: &str| {
-            Some(
-                self.directory
-                    .join(section.need::<String>(key, "an IDX file")?),
-            )
+        let file = |key: &str| -> Option<PathBuf> {
+            let written: String = section.need(key, "an IDX file")?;
+            Some(self.directory.join(written))
         };
-        let (images, labels) = (file("images")?, file("labels")?);
-        let train = self.kept(read_idx(&images, &labels))?;
-        let test = match section.raw("test_images") {
-            Some(_) => Some(self.kept(read_idx(&file("test_images")?, &file("test_labels")?))?),
-            None => None,
+        let paths = (file("images"), file("labels"));
+        let tests = ["test_images", "test_labels"].map(|key| section.raw(key).is_some());
+        let test_paths = match tests.contains(&true) {
+            true => Some((file("test_images"), file("test_labels"))),
+            false => None,
         };
         section.finish();
+        let (images, labels) = (paths.0?, paths.1?);
+        let train = self.kept(read_idx(&images, &labels))?;
+        let test = match test_paths {
+            Some((images, labels)) => Some(self.kept(read_idx(&images?, &labels?))?),
+            None => None,
+        };
         let normalization = Normalization::of(&train);
         self.images(images, train, test, normalization, Augment::default())
+    }
+
+    fn context(&self) -> Option<usize> {
+        let context = self.section.get("context").unwrap_or(256);
+        if context == 0 {
+            self.section
+                .complaints
+                .add(&self.section.place, "context is 0; it must be 1 or more");
+            return None;
+        }
+        Some(context)
     }
 
     fn images(
@@ -416,6 +513,13 @@ impl Opener<'_> {
             true => usual,
             false => Augment::default(),
         };
+        if let Some(problem) = test.as_ref().and_then(|test| test.strange_to(&train)) {
+            self.section.complaints.add(
+                &self.section.place,
+                format!("the test images {problem}; use the files that belong together"),
+            );
+            return None;
+        }
         let held_out = test.is_some();
         let train = Arc::new(train);
         let test = test.map_or_else(|| train.clone(), Arc::new);

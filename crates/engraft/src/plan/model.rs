@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use engraft_method::suggest::hint;
 use engraft_nets::{
     InputShape, Network, Spec, Tokenizer, create, keep_layers, load_folder, load_into,
 };
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::Data;
-use crate::recipe::{Complaints, Section};
+use super::{Data, memory};
+use crate::recipe::{Complaints, Section, said};
 
 /// A model before anything ran.
 pub struct Model {
@@ -24,18 +25,43 @@ impl Model {
         &*self.network
     }
 
+    /// The length of the longest row of some data and the context it does not fit into, if it does
+    /// not.
+    pub fn too_long(&self, data: &Data, tokenizer: &Tokenizer) -> Option<(usize, usize)> {
+        let context = self.network.capabilities().context?;
+        let longest = data.longest_row(tokenizer)?;
+        (context < longest).then_some((longest, context))
+    }
+
     /// Why it cannot read some data, if it cannot.
     pub fn cannot_take(&self, data: &Data) -> Option<String> {
         let capabilities = self.network.capabilities();
-        match (capabilities.causal_lm, data.image_shape()) {
-            (true, Some(_)) => Some("images are no input for a language model".to_owned()),
-            (false, None) => Some("text is no input for an image classifier".to_owned()),
-            (false, Some((classes, _))) if classes != capabilities.classes => Some(format!(
+        let Some((classes, shape)) = data.image_shape() else {
+            if !capabilities.causal_lm {
+                return Some("text is no input for an image classifier".to_owned());
+            }
+            return None;
+        };
+        if capabilities.causal_lm {
+            return Some("images are no input for a language model".to_owned());
+        }
+        if classes != capabilities.classes {
+            return Some(format!(
                 "the data has {classes} classes, the model {}",
                 capabilities.classes
-            )),
-            _ => None,
+            ));
         }
+        let [channels, height, width] = shape;
+        let config = self.network.config();
+        let number = |key: &str| config.get(key)?.as_u64().map(|number| number as usize);
+        let fits = number("channels").is_none_or(|taken| taken == channels)
+            && number("input").is_none_or(|taken| taken == channels * height * width);
+        (!fits).then(|| {
+            format!(
+                "its images are {channels} x {height} x {width} (channels, height, width), which \
+                 is not what the model was made for"
+            )
+        })
     }
 }
 
@@ -47,15 +73,15 @@ struct Builder<'a> {
 }
 
 /// Builds all models; one tokenizer serves all texts: that of the first model folder, or a fresh
-/// one made from the data.
+/// one made from the data. What could not be built is `None`, and complained of.
 pub(super) fn build(
     section: &Section<'_>,
-    data: &mut IndexMap<String, Data>,
+    data: &mut IndexMap<String, Option<Data>>,
     directory: &Path,
     seed: u64,
     device: &Device,
     complaints: &Complaints,
-) -> (IndexMap<String, Model>, Option<Tokenizer>) {
+) -> (IndexMap<String, Option<Model>>, Option<Tokenizer>) {
     let builder = Builder {
         directory,
         seed,
@@ -64,38 +90,65 @@ pub(super) fn build(
     };
     let written: Vec<(&String, &Value)> = section
         .keys()
-        .filter_map(|key| Some((key, section.raw(key)?)))
+        .map(|key| (key, section.raw(key).unwrap_or(&Value::Null)))
         .collect();
-    let mut models = IndexMap::new();
-    let mut tokenizer = None;
+    // In the order of the recipe, whatever the order of building.
+    let mut models: IndexMap<String, Option<Model>> = written
+        .iter()
+        .map(|(name, _)| ((*name).clone(), None))
+        .collect();
+    let mut shared: Option<(&String, Tokenizer)> = None;
+    let mut without: Vec<(&String, PathBuf)> = Vec::new();
     for (name, value) in &written {
-        if let Some(path) = folder(value)
-            && let Some((model, own)) = builder.folder(name, &directory.join(path))
-        {
-            if tokenizer.is_none() {
-                tokenizer = own;
+        let Some(path) = folder(value) else { continue };
+        let path = directory.join(path);
+        let Some((model, own)) = builder.folder(name, &path) else {
+            continue;
+        };
+        match (&shared, own) {
+            (Some((first, tokenizer)), Some(own)) if !tokenizer.same_vocabulary(&own) => {
+                complaints.add(
+                    &format!("models.{name}"),
+                    format!(
+                        "{}: its vocabulary is another than that of `{first}`; the models of one \
+                         recipe read the same tokens, so use models of one family",
+                        path.display()
+                    ),
+                );
+                continue;
             }
-            models.insert((*name).clone(), model);
+            (None, Some(own)) => shared = Some((name, own)),
+            (_, None) if model.network().capabilities().causal_lm => without.push((name, path)),
+            _ => {}
+        }
+        models.insert((*name).clone(), Some(model));
+    }
+    if shared.is_none() {
+        for (name, path) in without {
+            complaints.add(
+                &format!("models.{name}"),
+                format!(
+                    "{} has no tokenizer.json; copy it from where the model came from",
+                    path.display()
+                ),
+            );
         }
     }
-    let tokenizer = tokenizer.or_else(|| fresh_tokenizer(data));
+    let tokenizer = shared
+        .map(|(_, tokenizer)| tokenizer)
+        .or_else(|| fresh_tokenizer(data));
     for (name, value) in &written {
-        if folder(value).is_none()
-            && let Some(model) = builder.described(name, value, &models, data, tokenizer.as_ref())
-        {
+        if folder(value).is_none() {
+            let model = builder.described(name, value, &models, data, tokenizer.as_ref());
             models.insert((*name).clone(), model);
         }
     }
-    // The order of the recipe, not of building.
-    models.sort_by(|a, _, b, _| {
-        let place = |name: &String| written.iter().position(|(known, _)| *known == name);
-        place(a).cmp(&place(b))
-    });
     let contexts = models
         .values()
+        .flatten()
         .filter_map(|model| model.network().capabilities().context);
     if let Some(limit) = contexts.min() {
-        for data in data.values_mut() {
+        for data in data.values_mut().flatten() {
             data.limit_context(limit);
         }
     }
@@ -109,9 +162,10 @@ fn folder(value: &Value) -> Option<PathBuf> {
 }
 
 /// A vocabulary of words where people are invented, of characters otherwise.
-fn fresh_tokenizer(data: &IndexMap<String, Data>) -> Option<Tokenizer> {
+fn fresh_tokenizer(data: &IndexMap<String, Option<Data>>) -> Option<Tokenizer> {
     let vocabularies: Vec<(Vec<String>, bool)> = data
         .values()
+        .flatten()
         .filter(|data| data.is_text())
         .map(Data::vocabulary)
         .collect();
@@ -146,13 +200,13 @@ impl Builder<'_> {
         &self,
         name: &str,
         value: &Value,
-        built: &IndexMap<String, Model>,
-        data: &IndexMap<String, Data>,
+        built: &IndexMap<String, Option<Model>>,
+        data: &IndexMap<String, Option<Data>>,
         tokenizer: Option<&Tokenizer>,
     ) -> Option<Model> {
         let section = Section::new(format!("models.{name}"), value, self.complaints)?;
         let model = if section.raw("from").is_some() {
-            self.cut(&section, built)
+            self.cut(name, &section, built)
         } else {
             self.fresh(name, &section, data, tokenizer)
         };
@@ -161,18 +215,33 @@ impl Builder<'_> {
     }
 
     /// `{from: teacher, keep_layers: half | [0, 2]}`.
-    fn cut(&self, section: &Section<'_>, built: &IndexMap<String, Model>) -> Option<Model> {
-        let from: String = section.get("from")?;
+    fn cut(
+        &self,
+        name: &str,
+        section: &Section<'_>,
+        built: &IndexMap<String, Option<Model>>,
+    ) -> Option<Model> {
         let keep = section.raw("keep_layers");
-        let Some(base) = built.get(&from) else {
-            let known: Vec<&str> = built.keys().map(String::as_str).collect();
-            let hint = engraft_method::suggest::hint(&from, known);
+        let from: String = section.get("from")?;
+        // Folders are built first, wherever they stand.
+        let known: Vec<&str> = built
+            .iter()
+            .enumerate()
+            .filter(|(at, (_, model))| Some(*at) < built.get_index_of(name) || model.is_some())
+            .map(|(_, (name, _))| name.as_str())
+            .collect();
+        let Some(base) = built.get(&from).filter(|_| known.contains(&&*from)) else {
             self.complaints.add(
                 &section.place,
-                format!("from `{from}` is no model named before it; {hint}"),
+                format!(
+                    "from `{from}` is no model named before it; {}",
+                    hint(&from, known)
+                ),
             );
             return None;
         };
+        // One that could not be built has its own complaint.
+        let base = base.as_ref()?;
         let blocks = base.network().capabilities().blocks;
         let layers: Vec<usize> = match keep {
             Some(Value::String(word)) if word == "half" => (0..blocks).step_by(2).collect(),
@@ -199,7 +268,7 @@ impl Builder<'_> {
         &self,
         name: &str,
         section: &Section<'_>,
-        data: &IndexMap<String, Data>,
+        data: &IndexMap<String, Option<Data>>,
         tokenizer: Option<&Tokenizer>,
     ) -> Option<Model> {
         let kinds: Vec<&str> = Spec::KINDS
@@ -217,9 +286,19 @@ impl Builder<'_> {
         let written = serde_json::json!({ kind: section.raw(kind) });
         let complain = |error: String| self.complaints.add(&section.place, error);
         let spec: Spec = serde_json::from_value(written.clone())
-            .map_err(|error| complain(format!("{kind}: {error}")))
+            .map_err(|error| complain(format!("{kind}: {}", said(&error))))
             .ok()?;
-        let (classes, input) = match data.values().find_map(Data::image_shape) {
+        if let Some(problem) = unknown_key(kind, &written, &spec) {
+            complain(format!("{kind}: {problem}"));
+            return None;
+        }
+        let weights = section.raw("weights").is_some();
+        let weights = match section.get::<PathBuf>("weights") {
+            None if weights => return None,
+            found => found,
+        };
+        let opened = || data.values().flatten();
+        let (classes, input) = match opened().find_map(Data::image_shape) {
             Some((classes, [channels, height, width])) if !spec.is_language_model() => (
                 classes,
                 InputShape::Image {
@@ -233,10 +312,22 @@ impl Builder<'_> {
                 InputShape::Tokens,
             ),
         };
-        if classes == 0 {
-            complain(
-                "needs data to know its vocabulary or classes; name some under `data`".to_owned(),
-            );
+        let suited = match spec.is_language_model() {
+            true => opened().any(Data::is_text) || tokenizer.is_some(),
+            false => input != InputShape::Tokens,
+        };
+        if !suited {
+            // Where data could not be opened, its own complaint says why.
+            if data.values().all(Option::is_some) {
+                complain(match spec.is_language_model() {
+                    true => format!("`{kind}` reads text, and no text stands under `data`"),
+                    false => format!("`{kind}` reads images, and none stand under `data`"),
+                });
+            }
+            return None;
+        }
+        if let Err(problem) = memory::check(spec.extent(classes, input).bytes()) {
+            complain(format!("{kind}: {problem}"));
             return None;
         }
         let seed = engraft_train::key::bits(self.seed, name, 0);
@@ -244,7 +335,7 @@ impl Builder<'_> {
             .map_err(|error| complain(error.to_string()))
             .ok()?;
         let mut origin = format!("new, {written}");
-        if let Some(file) = section.get::<PathBuf>("weights") {
+        if let Some(file) = weights {
             let path = self.directory.join(file);
             load_into(&mut *network, &path)
                 .map_err(|error| complain(error.to_string()))
@@ -253,4 +344,18 @@ impl Builder<'_> {
         }
         Some(Model { network, origin })
     }
+}
+
+/// A key that the description of a net does not have. Those of a Llama are read as in a
+/// `config.json`, where other keys may stand.
+fn unknown_key(kind: &str, written: &Value, spec: &Spec) -> Option<String> {
+    let whole = serde_json::to_value(spec).ok()?;
+    let known: Vec<&str> = whole[kind]
+        .as_object()?
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let typed = written[kind].as_object()?.keys();
+    let unknown = typed.map(String::as_str).find(|key| !known.contains(key))?;
+    Some(format!("unknown key `{unknown}`; {}", hint(unknown, known)))
 }

@@ -1,14 +1,17 @@
 //! The steps of a plan: verbs with every name resolved and every need checked.
 
+use std::collections::BTreeSet;
+
 use engraft_distill::Weights;
 use engraft_method::{Offer, Settings, suggest::hint, unmet};
+use engraft_nets::Tokenizer;
 use engraft_train::TrainConfig;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Data, Model};
-use crate::recipe::{Complaints, Section};
+use super::{Data, Model, no_folder_name};
+use crate::recipe::{Complaints, Section, said};
 
 /// One step: a model goes in, a model comes out under the step's name.
 #[derive(Clone, Debug, Serialize)]
@@ -89,15 +92,45 @@ impl Step {
 }
 
 /// What is known of a model before anything ran.
-struct Known<'a> {
+struct Standing<'a> {
     model: &'a Model,
     /// Data it has learned in earlier steps.
     learned: Vec<String>,
 }
 
+/// What the recipe gives to its steps. `None` stands where something could not be opened, built or
+/// resolved: its own complaint says so, and nothing that needs it complains again.
+pub(super) struct Known<'a> {
+    data: &'a IndexMap<String, Option<Data>>,
+    models: IndexMap<String, Option<Standing<'a>>>,
+    tokenizer: Option<&'a Tokenizer>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(
+        data: &'a IndexMap<String, Option<Data>>,
+        models: &'a IndexMap<String, Option<Model>>,
+        tokenizer: Option<&'a Tokenizer>,
+    ) -> Self {
+        let fresh = |model| Standing {
+            model,
+            learned: Vec::new(),
+        };
+        Self {
+            data,
+            models: models
+                .iter()
+                .map(|(name, model)| (name.clone(), model.as_ref().map(fresh)))
+                .collect(),
+            tokenizer,
+        }
+    }
+}
+
 struct Resolver<'a> {
-    data: &'a IndexMap<String, Data>,
-    known: IndexMap<String, Known<'a>>,
+    known: Known<'a>,
+    /// Names of the steps so far.
+    taken: BTreeSet<String>,
     seed: u64,
     complaints: Complaints,
 }
@@ -105,26 +138,13 @@ struct Resolver<'a> {
 /// Resolves the list of steps; what is wrong goes to `complaints`.
 pub(super) fn resolve(
     steps: &[Value],
-    data: &IndexMap<String, Data>,
-    models: &IndexMap<String, Model>,
+    known: Known<'_>,
     seed: u64,
     complaints: &Complaints,
 ) -> Vec<Step> {
-    let known = models
-        .iter()
-        .map(|(name, model)| {
-            (
-                name.clone(),
-                Known {
-                    model,
-                    learned: Vec::new(),
-                },
-            )
-        })
-        .collect();
     let mut resolver = Resolver {
-        data,
         known,
+        taken: BTreeSet::new(),
         seed,
         complaints: complaints.clone(),
     };
@@ -141,30 +161,67 @@ pub(super) fn resolve(
 
 const VERBS: [&str; 4] = ["train", "distill", "teach", "probe"];
 
-impl<'a> Resolver<'a> {
+impl Resolver<'_> {
     fn step(&mut self, index: usize, step: &Value) -> Option<Step> {
         let place = format!("steps.{index}");
         let single = step.as_object().filter(|map| map.len() == 1);
-        let Some((verb, body)) = single.and_then(|map| map.iter().next()) else {
+        let Some((typed, body)) = single.and_then(|map| map.iter().next()) else {
             self.complaints.add(
                 &place,
                 format!("must be one of {} with its keys below it", VERBS.join(", ")),
             );
             return None;
         };
-        let Some(verb) = VERBS.into_iter().find(|known| known == verb) else {
+        let verb = VERBS.into_iter().find(|known| known == typed);
+        let name = name_of(typed, body);
+        if let Some(name) = &name {
+            self.claim(&place, name);
+        }
+        let Some(verb) = verb else {
             self.complaints.add(
                 &place,
-                format!("unknown step `{verb}`; {}", hint(verb, VERBS)),
+                format!("unknown step `{typed}`; {}", hint(typed, VERBS)),
             );
+            self.made(name, None);
             return None;
         };
         let section = Section::new(format!("{place}.{verb}"), body, &self.complaints)?;
         let resolved = self.body(verb, &section);
         section.finish();
-        let resolved = resolved?;
-        self.outcome(&section.place, &resolved);
-        Some(resolved)
+        if verb != "probe" {
+            self.made(name, resolved.as_ref());
+        }
+        resolved
+    }
+
+    /// A step's files lie under its name, so every name stands once.
+    fn claim(&mut self, place: &str, name: &str) {
+        if let Some(problem) = no_folder_name(name) {
+            self.complaints.add(place, format!("the name {problem}"));
+        }
+        if !self.taken.insert(name.to_owned()) {
+            self.complaints.add(
+                place,
+                format!("the name `{name}` is taken by an earlier step; give this one a `name`"),
+            );
+        }
+    }
+
+    /// From here on the model that a step makes is known by the step's name.
+    fn made(&mut self, name: Option<String>, step: Option<&Step>) {
+        let Some(name) = name else { return };
+        let standing = step.and_then(|step| {
+            let before = self.known.models.get(&step.model)?.as_ref()?;
+            let mut learned = before.learned.clone();
+            if !learned.contains(&step.on) {
+                learned.push(step.on.clone());
+            }
+            Some(Standing {
+                model: before.model,
+                learned,
+            })
+        });
+        self.known.models.insert(name, standing);
     }
 
     fn body(&self, verb: &'static str, section: &Section<'_>) -> Option<Step> {
@@ -179,17 +236,18 @@ impl<'a> Resolver<'a> {
         let name: Option<String> = section.get("name");
         let train = self.train(section);
         let work = self.work(verb, section);
-        let model = self.model(section, learner, model?)?;
-        let on = self.data_name(section, "on", on?)?;
-        let name = name.unwrap_or_else(|| format!("{verb}-{model}"));
-        let learned = &self.known[&model].learned;
-        let mut before: Vec<String> = learned
-            .iter()
-            .filter(|known| **known != on)
-            .cloned()
+        let model = model.and_then(|model| self.model(section, learner, model));
+        let on = on.and_then(|on| self.data_name(section, "on", on));
+        let keep: Vec<Option<String>> = keep
+            .into_iter()
+            .map(|extra| self.data_name(section, "keep", extra))
             .collect();
-        for extra in keep {
-            let extra = self.data_name(section, "keep", extra)?;
+        let (model, on) = (model?, on?);
+        let name = name.unwrap_or_else(|| format!("{verb}-{model}"));
+        let learned = self.standing(&model)?.learned.iter().cloned().map(Some);
+        let mut before: Vec<String> = Vec::new();
+        for extra in learned.chain(keep) {
+            let extra = extra?;
             if extra != on && !before.contains(&extra) {
                 before.push(extra);
             }
@@ -214,7 +272,7 @@ impl<'a> Resolver<'a> {
         settings.entry("seed").or_insert(Value::from(self.seed));
         let complain = |error: String| self.complaints.add(&section.place, error);
         let train: TrainConfig = serde_json::from_value(Value::Object(settings))
-            .map_err(|error| complain(error.to_string()))
+            .map_err(|error| complain(said(&error)))
             .ok()?;
         train
             .validate()
@@ -230,16 +288,13 @@ impl<'a> Resolver<'a> {
             _ => {
                 let replay: Option<String> = section.get("replay");
                 let share: Option<f64> = section.get("replay_share");
-                let replay = match replay {
-                    Some(name) => Some(self.data_name(section, "replay", name)?),
-                    None => None,
-                };
                 let share = share.unwrap_or(if replay.is_some() { 0.5 } else { 0.0 });
                 if !(0.0..1.0).contains(&share) {
                     self.complaints.add(
                         &section.place,
                         format!("replay_share is {share}; it must lie from 0 to below 1"),
                     );
+                    return None;
                 }
                 if replay.is_none() && share > 0.0 {
                     self.complaints.add(
@@ -247,6 +302,10 @@ impl<'a> Resolver<'a> {
                         "replay_share needs `replay`: the data to replay",
                     );
                 }
+                let replay = match replay {
+                    Some(name) => Some(self.data_name(section, "replay", name)?),
+                    None => None,
+                };
                 Some(Work::Learn {
                     replay,
                     replay_share: share,
@@ -257,8 +316,19 @@ impl<'a> Resolver<'a> {
 
     fn distill(&self, section: &Section<'_>) -> Option<Work> {
         let teacher: Option<String> = section.need("teacher", "the name of a model");
-        let label_weight = section.get("label_weight").unwrap_or(0.0);
-        let teacher_weight = section.get("teacher_weight").unwrap_or(1.0);
+        let label_weight: f64 = section.get("label_weight").unwrap_or(0.0);
+        let teacher_weight: f64 = section.get("teacher_weight").unwrap_or(1.0);
+        let usable = |weight: f64| weight.is_finite() && weight >= 0.0;
+        if !usable(label_weight) || !usable(teacher_weight) || label_weight + teacher_weight == 0.0
+        {
+            self.complaints.add(
+                &section.place,
+                format!(
+                    "label_weight is {label_weight} and teacher_weight {teacher_weight}; they must \
+                     be 0 or more, one of them above 0"
+                ),
+            );
+        }
         let written = section.raw("method").cloned().unwrap_or(Value::from("kl"));
         let (method, settings) = match &written {
             Value::String(name) => (name.clone(), Value::Null),
@@ -302,11 +372,32 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// Refuses rows that a model cannot read whole.
+    fn fits_context(&self, data: &str, model: &str) {
+        let found = || {
+            let network = self.standing(model)?.model;
+            network.too_long(self.opened(data)?, self.known.tokenizer?)
+        };
+        if let Some((longest, context)) = found() {
+            self.complaints.add(
+                &format!("data.{data}"),
+                format!(
+                    "its rows have up to {longest} tokens, the context of `{model}` is {context}; \
+                     raise `context` to {longest} or more"
+                ),
+            );
+        }
+    }
+
     /// Refuses what model, teacher and data cannot give.
     fn fits(&self, section: &Section<'_>, step: &Step) {
-        let data = &self.data[&step.on];
-        let student = self.known[&step.model].model;
         let complain = |what: String| self.complaints.add(&section.place, what);
+        let tokenizer = self.known.tokenizer;
+        let (Some(data), Some(student)) = (self.opened(&step.on), self.standing(&step.model))
+        else {
+            return;
+        };
+        let student = student.model;
         let mut seen = vec![("on", &step.on)];
         seen.extend(step.keep.iter().map(|name| ("keep", name)));
         if let Work::Learn {
@@ -317,8 +408,22 @@ impl<'a> Resolver<'a> {
             seen.push(("replay", replay));
         }
         for (key, name) in seen {
-            if let Some(problem) = student.cannot_take(&self.data[name]) {
+            let Some(data) = self.opened(name) else {
+                continue;
+            };
+            if let Some(problem) = student.cannot_take(data) {
                 complain(format!("{key} `{name}`: {problem}"));
+                continue;
+            }
+            self.fits_context(name, &step.model);
+            let place = format!("data.{name}");
+            let trains = key != "keep" && !matches!(step.work, Work::Probe);
+            let checks = [
+                trains.then(|| data.gives_no_batches(tokenizer, &step.train)),
+                tokenizer.map(|tokenizer| data.measures_nothing(tokenizer)),
+            ];
+            if let Some(problem) = checks.into_iter().flatten().flatten().next() {
+                self.complaints.add(&place, problem);
             }
         }
         if let Err(error) = step.train.validate_groups(student.network()) {
@@ -330,13 +435,21 @@ impl<'a> Resolver<'a> {
         else {
             return;
         };
-        let teacher_model = self.known[teacher].model;
+        let Some(Standing {
+            model: teacher_model,
+            ..
+        }) = self.standing(teacher)
+        else {
+            return;
+        };
         if let Some(problem) = teacher_model.cannot_take(data) {
             complain(format!(
                 "the teacher `{teacher}` and the data `{}`: {problem}",
                 step.on
             ));
+            return;
         }
+        self.fits_context(&step.on, teacher);
         let entry = engraft_distill::find(method).expect("found above");
         let offers = offers(student, teacher_model, data);
         if let Some(sentence) = unmet(method, entry.method.needs, &offers) {
@@ -344,59 +457,69 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn outcome(&mut self, place: &str, step: &Step) {
-        if matches!(step.work, Work::Probe) {
-            return;
-        }
-        if self.known.contains_key(&step.name)
-            && self.known[&step.name].learned.iter().any(|_| true)
-        {
-            self.complaints.add(
-                place,
-                format!(
-                    "the name `{}` is taken by an earlier step; give this one a `name`",
-                    step.name
-                ),
-            );
-        }
-        let before = &self.known[&step.model];
-        let mut learned = before.learned.clone();
-        if !learned.contains(&step.on) {
-            learned.push(step.on.clone());
-        }
-        let model = before.model;
-        self.known
-            .insert(step.name.clone(), Known { model, learned });
+    fn standing(&self, model: &str) -> Option<&Standing<'_>> {
+        self.known.models.get(model)?.as_ref()
     }
 
+    fn opened(&self, data: &str) -> Option<&Data> {
+        self.known.data.get(data)?.as_ref()
+    }
+
+    /// The name, if it is that of a model that could be built; complains of one nobody wrote.
     fn model(&self, section: &Section<'_>, key: &str, name: String) -> Option<String> {
-        if self.known.contains_key(&name) {
-            return Some(name);
+        if let Some(found) = self.known.models.get(&name) {
+            return found.is_some().then_some(name);
         }
-        let known: Vec<&str> = self.known.keys().map(String::as_str).collect();
-        self.complaints.add(
-            &section.place,
-            format!(
-                "{key} `{name}` is no model and no earlier step; {}",
-                hint(&name, known)
-            ),
+        self.unknown(
+            section,
+            format!("{key} `{name}` is no model and no earlier step"),
+            &name,
+            self.known.models.keys(),
         );
         None
     }
 
     fn data_name(&self, section: &Section<'_>, key: &str, name: String) -> Option<String> {
-        if self.data.contains_key(&name) {
-            return Some(name);
+        if let Some(found) = self.known.data.get(&name) {
+            return found.is_some().then_some(name);
         }
-        let known: Vec<&str> = self.data.keys().map(String::as_str).collect();
-        self.complaints.add(
-            &section.place,
-            format!(
-                "{key} `{name}` is no data of this recipe; {}",
-                hint(&name, known)
-            ),
+        self.unknown(
+            section,
+            format!("{key} `{name}` is no data of this recipe"),
+            &name,
+            self.known.data.keys(),
         );
         None
+    }
+
+    fn unknown<'k>(
+        &self,
+        section: &Section<'_>,
+        what: String,
+        typed: &str,
+        known: impl Iterator<Item = &'k String>,
+    ) {
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let way_out = match known[..] {
+            [] => "the recipe names none".to_owned(),
+            _ => hint(typed, known),
+        };
+        self.complaints
+            .add(&section.place, format!("{what}; {way_out}"));
+    }
+}
+
+/// The name a step goes by: its own, or that of its verb and its model.
+pub fn name_of(verb: &str, body: &Value) -> Option<String> {
+    let text = |key: &str| body.get(key)?.as_str();
+    let learner = if verb == "distill" {
+        "student"
+    } else {
+        "model"
+    };
+    match text("name") {
+        Some(name) => Some(name.to_owned()),
+        None => Some(format!("{verb}-{}", text(learner)?)),
     }
 }
 

@@ -11,6 +11,9 @@ pub struct Override {
     value: Value,
 }
 
+/// Most keys of a path: far more than any recipe has, far fewer than overflow the stack.
+const DEEPEST: usize = 32;
+
 impl FromStr for Override {
     type Err = String;
 
@@ -21,9 +24,14 @@ impl FromStr for Override {
         if path.is_empty() || path.split('.').any(str::is_empty) {
             return Err(format!("`{path}` is not a path; write a.b=value"));
         }
+        if path.split('.').count() > DEEPEST {
+            return Err(format!(
+                "the path has more than {DEEPEST} keys; no recipe is so deep"
+            ));
+        }
         Ok(Self {
             path: path.split('.').map(str::to_owned).collect(),
-            value: serde_yaml_ng::from_str(value).map_err(|error| error.to_string())?,
+            value: super::yaml(value)?,
         })
     }
 }
@@ -87,5 +95,12 @@ mod tests {
         let beyond: Override = "steps.4.train.lr=1".parse().unwrap();
         assert!(beyond.apply(root).unwrap_err().contains("list of 1"));
         assert!("steps".parse::<Override>().is_err());
+    }
+
+    #[test]
+    fn a_path_deeper_than_any_recipe_is_refused() {
+        let path = ["a"; 100_000].join(".");
+        let error = format!("{path}=1").parse::<Override>().unwrap_err();
+        assert!(error.contains("more than 32 keys"), "{error}");
     }
 }

@@ -11,8 +11,13 @@ use serde_json::{Map, Value};
 pub struct Complaints(Rc<RefCell<Vec<String>>>);
 
 impl Complaints {
+    /// Once, even where several steps come upon the same mistake.
     pub fn add(&self, place: &str, what: impl std::fmt::Display) {
-        self.0.borrow_mut().push(format!("{place}: {what}"));
+        let complaint = format!("{place}: {what}");
+        let mut all = self.0.borrow_mut();
+        if !all.contains(&complaint) {
+            all.push(complaint);
+        }
     }
 
     pub fn list(&self) -> Vec<String> {
@@ -79,7 +84,7 @@ impl<'a> Section<'a> {
             Err(error) => {
                 self.complaints.add(
                     &format!("{}.{key}", self.place),
-                    format!("`{value}`: {error}"),
+                    format!("`{value}`: {}", said(&error)),
                 );
                 None
             }
@@ -122,10 +127,37 @@ impl<'a> Section<'a> {
     }
 }
 
+/// What serde found wrong, in our words where it is a key that nobody knows.
+pub fn said(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let Some(rest) = text.strip_prefix("unknown field `") else {
+        return text;
+    };
+    // unknown field `a`, expected one of `b`, `c`: every second piece is a name.
+    let mut names = rest.split('`').step_by(2);
+    let typed = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    format!("unknown key `{typed}`; {}", hint(typed, known))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_unknown_key_of_a_struct_gets_the_nearest_one() {
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(deny_unknown_fields)]
+        struct Two {
+            _layers: usize,
+            _width: usize,
+        }
+        let wrong = serde_json::from_value::<Two>(json!({"_widht": 1})).unwrap_err();
+        assert_eq!(said(&wrong), "unknown key `_widht`; did you mean `_width`?");
+        let other = serde_json::from_value::<Two>(json!({"_layers": "a"})).unwrap_err();
+        assert!(said(&other).contains("invalid type"), "{}", said(&other));
+    }
 
     #[test]
     fn all_mistakes_are_said_at_once_with_place_and_nearest_key() {

@@ -35,7 +35,7 @@ pub fn css(colour: usize) -> String {
     format!("rgb({r},{g},{b})")
 }
 
-const SIZE: (u32, u32) = (760, 380);
+const SIZE: (u32, u32) = (560, 360);
 const INK: RGBColor = RGBColor(70, 76, 84);
 const GRID: RGBColor = RGBColor(226, 229, 233);
 
@@ -166,6 +166,6 @@ mod tests {
         };
         let svg = curves(&[falling], "step", "loss").unwrap();
         assert!(svg.contains("polyline") && svg.contains("viewBox"));
-        assert!(!svg.contains("width=\"760\""));
+        assert!(!svg.contains("width=\"560\""));
     }
 }

@@ -10,10 +10,11 @@ use engraft_train::{
     BatchSource, CrossEntropy, Loss, RunFiles, Trained, Trainer, data::Replay, memory,
 };
 
-use super::{Session, StepResult};
+use super::{Session, StepResult, place};
 use crate::{
     machine, measure,
     plan::{Data, Step, Work},
+    say::note,
 };
 
 impl Session<'_> {
@@ -22,18 +23,20 @@ impl Session<'_> {
         let before = &*self.models[&step.model];
         let inputs = self.inputs(step);
         let key = key(step, &inputs);
-        let folder = self.plan.out.join("steps").join(&step.name);
-        let model = self.plan.out.join("models").join(&step.name);
+        let folder = place::steps(&self.plan.out).join(&step.name);
+        let model = place::models(&self.plan.out).join(&step.name);
+        let files = RunFiles::in_folder(&folder, key.clone());
         if let Some(done) = StepResult::read(&folder, &key)
             && let Some(network) = self.finished(&done, &model, before)
         {
-            eprintln!("{}: finished before, skipped", step.name);
+            note(&format!("{}: finished before, skipped", step.name));
+            // A kill may have come between the result and the end of its checkpoint.
+            files.remove_checkpoint()?;
             return Ok((done, network));
         }
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        memory::reset_peak();
-        let files = RunFiles::in_folder(&folder, key.clone());
+        memory::forget_peak_rss();
         let trained = match step.work {
             Work::Probe => None,
             _ => Some(self.train(step, before, &files)?),
@@ -42,11 +45,12 @@ impl Session<'_> {
             Some(trained) => trained.network.detached(),
             None => before.detached(),
         };
+        let measured = Instant::now();
+        let mut entry = self.entry(step, &key, inputs, before, &*network);
+        sound(&entry, &*network)?;
         if trained.is_some() {
             save_folder(&model, &*network, self.plan.tokenizer.as_ref())?;
         }
-        let measured = Instant::now();
-        let mut entry = self.entry(step, &key, inputs, before, &*network);
         entry.measured_seconds = measured.elapsed().as_secs_f64();
         if let Some(trained) = &trained {
             entry.trained_seconds = trained.seconds;
@@ -216,6 +220,28 @@ impl Session<'_> {
             ..Entry::default()
         }
     }
+}
+
+/// Refuses a model that training has broken: nothing of it is written.
+fn sound(entry: &Entry, network: &dyn Network) -> anyhow::Result<()> {
+    const WAY_OUT: &str = "the training diverged; lower `lr`, lengthen `warmup` or set `clip`";
+    for parameter in network.parameters() {
+        let broken = parameter.value.to_vec().iter().any(|n| !n.is_finite());
+        anyhow::ensure!(
+            !broken,
+            "the weights `{}` are no longer finite after the last step; {WAY_OUT}",
+            parameter.name
+        );
+    }
+    for found in &entry.measurements {
+        anyhow::ensure!(
+            found.value.is_finite(),
+            "`{}` is {} after the last step; {WAY_OUT}",
+            found.probe,
+            found.value
+        );
+    }
+    Ok(())
 }
 
 /// A probe counts once, however many ways led to it.

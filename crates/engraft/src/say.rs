@@ -1,0 +1,16 @@
+//! Words to standard output. Where nobody reads them any more (`engraft methods | head -1`), they are
+//! not missed: what was to be done is done to its end.
+
+use std::io::Write;
+
+/// Writes a text to standard output.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // `println!` would panic here.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a line to standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,19 @@
+//! The program as a user meets it: the real binary on small recipes and small files.
+//!
+//! One test binary of many files, because every further one would be linked on its own.
+
+mod support;
+
+mod bad_files;
+mod bad_models;
+mod bad_places;
+mod bad_recipes;
+mod compare;
+mod help;
+mod images;
+mod interruption;
+mod ledger;
+mod methods;
+mod own_text;
+mod quickstart;
+mod same_as_recipe;
