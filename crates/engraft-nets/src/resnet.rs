@@ -1,9 +1,7 @@
 //! The residual networks of the CIFAR experiments (He et al. 2016): three stages of 16, 32 and 64
 //! channels, shortcuts without parameters. Names and layout as the published PyTorch files.
 
-use burn::tensor::{
-    Device, Tensor, TensorData, activation::relu, module::avg_pool2d, ops::AvgPoolOptions,
-};
+use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -173,24 +171,12 @@ impl Resnet {
     }
 }
 
-/// Every second pixel, and zero channels on both sides, where a block changes the shape.
-fn shortcut(x: Tensor<4>, out: usize) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    if channels == out {
-        return x;
+/// What flows past a block: the input itself, or its shortcut where the block changes the shape.
+fn past(x: Tensor<4>, out: usize) -> Tensor<4> {
+    match x.dims()[1] == out {
+        true => x,
+        false => engraft_ops::shortcut(x, out),
     }
-    // An average over one pixel at stride 2 is every second pixel.
-    let small = avg_pool2d(x, AvgPoolOptions::new([1, 1]).with_stride([2, 2]));
-    let side = Tensor::zeros(
-        [
-            batch,
-            (out - channels) / 2,
-            height.div_ceil(2),
-            width.div_ceil(2),
-        ],
-        &small.device(),
-    );
-    Tensor::cat(vec![side.clone(), small, side], 1)
 }
 
 impl Network for Resnet {
@@ -226,7 +212,7 @@ impl Network for Resnet {
             let inner = first.apply(x.clone(), true, mode, &mut statistics);
             let inner = second.apply(inner, false, mode, &mut statistics);
             let out = inner.dims()[1];
-            x = taps.offer_image(index + 1, engraft_ops::add_relu(inner, shortcut(x, out)));
+            x = taps.offer_image(index + 1, engraft_ops::add_relu(inner, past(x, out)));
         }
         let [rows, channels, _, _] = x.dims();
         let pooled = x.mean_dims(&[2, 3]).reshape([rows, channels]);

@@ -20,7 +20,9 @@ pub(crate) fn conv2d(inputs: [Input; 2], stride: usize, padding: usize) -> Tenso
     run(inputs, |inputs, _| {
         let [x, weight] = inputs.map(contiguous);
         let plan = Plan::of(&x, &weight, stride, padding);
-        let output = plan.forward(values(&x), values(&weight));
+        let [height, width] = plan.output;
+        let shape = [plan.batch, plan.filters, height, width];
+        let output = tensor(plan.convolve(values(&x), values(&weight)), shape);
         (output, Convolved { plan, x, weight })
     })
 }
@@ -139,7 +141,8 @@ impl Plan {
         vec![0.0; self.channels * height * width]
     }
 
-    fn forward(&self, x: &[f32], weight: &[f32]) -> FlexTensor {
+    /// `[batch, filters, height, width]` of the output.
+    fn convolve(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
         let (image, result) = (
             self.channels * self.pixels(),
             self.filters * self.positions(),
@@ -165,11 +168,41 @@ impl Plan {
                 }
             }
         });
-        let [height, width] = self.output;
-        tensor(out, [self.batch, self.filters, height, width])
+        out
+    }
+
+    /// The convolution that takes the gradient of the output to that of the input, where there is
+    /// one: at stride 1 every pixel collects from its neighbours what the turned kernel says.
+    fn reversed(&self) -> Option<Self> {
+        let square = self.kernel[0] == self.kernel[1];
+        let padding = (self.kernel[0] - 1).checked_sub(self.padding)?;
+        (self.stride == 1 && square).then_some(Self {
+            channels: self.filters,
+            filters: self.channels,
+            image: self.output,
+            output: self.image,
+            padding,
+            ..*self
+        })
+    }
+
+    /// The kernel of [`Plan::reversed`]: both sides turned, filters and channels exchanged.
+    fn turned(&self, weight: &[f32]) -> Vec<f32> {
+        let entries = self.kernel[0] * self.kernel[1];
+        let mut turned = Vec::with_capacity(weight.len());
+        for channel in 0..self.channels {
+            for filter in 0..self.filters {
+                let start = (filter * self.channels + channel) * entries;
+                turned.extend(weight[start..start + entries].iter().rev());
+            }
+        }
+        turned
     }
 
     fn input_gradient(&self, upstream: &[f32], weight: &[f32]) -> Vec<f32> {
+        if let Some(reversed) = self.reversed() {
+            return reversed.convolve(upstream, &self.turned(weight));
+        }
         let (image, result) = (
             self.channels * self.pixels(),
             self.filters * self.positions(),
@@ -203,7 +236,8 @@ impl Plan {
             self.channels * self.pixels(),
             self.filters * self.positions(),
         );
-        let shape = [self.filters, self.patch()];
+        // Summed as `[patch, filters]`: the smaller factor is then the one that gets packed.
+        let shape = [self.patch(), self.filters];
         let parts = upstream.chunks((self.images() * result).max(1));
         let parts = parts.zip(x.chunks((self.images() * image).max(1)));
         let sums = map(parts.collect(), |(up, x)| {
@@ -217,8 +251,8 @@ impl Plan {
                     multiply(
                         Target::new(&mut dw, shape).add(),
                         1.0,
-                        self.stripe(up, &rows),
-                        Matrix::new(&columns, [self.patch(), positions]).t(),
+                        Matrix::new(&columns, [self.patch(), positions]),
+                        self.stripe(up, &rows).t(),
                         Threads::One,
                     );
                 }
@@ -227,7 +261,11 @@ impl Plan {
         });
         let mut dw = vec![0.0; shape[0] * shape[1]];
         for part in &sums {
-            dw.iter_mut().zip(part).for_each(|(all, part)| *all += part);
+            for (entry, part) in part.chunks_exact(self.filters).enumerate() {
+                for (filter, part) in part.iter().enumerate() {
+                    dw[filter * self.patch() + entry] += part;
+                }
+            }
         }
         dw
     }
@@ -297,39 +335,12 @@ impl Plan {
 
     /// The transpose of [`Plan::spread`]: adds every entry to the pixel it came from.
     fn collect(&self, columns: &[f32], rows: &Range<usize>, padded: &mut [f32]) {
-        let width = self.output[1];
-        match (self.stride, width) {
-            (1, 8) => self.collect_lines::<8>(columns, rows, padded),
-            (1, 16) => self.collect_lines::<16>(columns, rows, padded),
-            (1, 32) => self.collect_lines::<32>(columns, rows, padded),
-            (stride, _) => self.each_line(rows, |column, to| {
-                let to = padded[to..].iter_mut().step_by(stride);
-                let from = columns[column..column + width].iter();
-                to.zip(from).for_each(|(to, from)| *to += from);
-            }),
-        }
-    }
-
-    fn collect_lines<const WIDTH: usize>(
-        &self,
-        columns: &[f32],
-        rows: &Range<usize>,
-        padded: &mut [f32],
-    ) {
-        wide(
-            #[inline(always)]
-            || {
-                self.each_line(
-                    rows,
-                    #[inline(always)]
-                    |column, to| {
-                        let from = &columns[column..column + WIDTH];
-                        let to = &mut padded[to..to + WIDTH];
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-                    },
-                );
-            },
-        );
+        let (stride, width) = (self.stride, self.output[1]);
+        self.each_line(rows, |column, to| {
+            let to = padded[to..].iter_mut().step_by(stride);
+            let from = columns[column..column + width].iter();
+            to.zip(from).for_each(|(to, from)| *to += from);
+        });
     }
 
     /// Visits `(start in the columns, start in the padded image)` for every kernel entry and every

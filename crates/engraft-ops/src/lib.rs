@@ -30,6 +30,8 @@ mod node;
 pub mod norm;
 mod norm_kernel;
 pub mod rotary;
+pub mod shortcut;
+mod shortcut_kernel;
 
 pub use activation::{add_relu, gelu, silu_gate};
 pub use adamw::AdamW;
@@ -42,3 +44,4 @@ pub use float::ln;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
 pub use rotary::rotary;
+pub use shortcut::shortcut;

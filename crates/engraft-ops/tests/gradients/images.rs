@@ -1,6 +1,6 @@
 use super::compare::{central, close, mixed, same, tensor, values};
 use burn::tensor::Tensor;
-use engraft_ops::{activation, add_relu, batch_norm, conv, conv2d};
+use engraft_ops::{activation, add_relu, batch_norm, conv, conv2d, shortcut};
 
 #[test]
 fn convolution_equals_its_composed_form() {
@@ -13,6 +13,9 @@ fn convolution_equals_its_composed_form() {
         ([2, 16, 33, 32], [4, 3, 3], 1, 1),
         ([2, 3, 7, 16], [4, 3, 3], 1, 1),
         ([33, 3, 8, 8], [4, 3, 3], 1, 1),
+        ([2, 3, 6, 7], [4, 3, 3], 1, 0),
+        ([2, 3, 6, 7], [4, 5, 5], 1, 4),
+        ([2, 3, 6, 7], [4, 3, 3], 1, 3),
     ]
     .into_iter()
     .enumerate()
@@ -96,4 +99,28 @@ fn the_end_of_a_residual_block_equals_its_composed_form() {
     }
     let parts = [tensor(1, [1, 2, 3, 2]), tensor(2, [1, 2, 3, 2])];
     central("add and rectify", parts, |[a, b]| mixed(add_relu(a, b)));
+}
+
+#[test]
+fn the_shortcut_equals_its_composed_form() {
+    for (i, (shape, out)) in [
+        ([1, 1, 1, 1], 1),
+        ([2, 3, 4, 5], 8),
+        ([3, 2, 5, 4], 4),
+        ([40, 16, 16, 16], 32),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        same(
+            &format!("case {i}"),
+            [tensor(i as u64, shape)],
+            |[x]| mixed(shortcut(x, out)),
+            |[x]| mixed(shortcut::composed(x, out)),
+            1e-6,
+        );
+    }
+    central("shortcut", [tensor(1, [1, 2, 3, 4])], |[x]| {
+        mixed(shortcut(x, 5))
+    });
 }
