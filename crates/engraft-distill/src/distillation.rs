@@ -1,6 +1,6 @@
 //! The loss of the training loop: run teacher and student, ask the objective.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use engraft_nets::{Batch, IGNORE, Mode, Network, Parameter, Signals, Taps};
 use engraft_ops::cross_entropy;
 use engraft_train::{Loss, Step, Terms};
@@ -47,7 +47,9 @@ impl Distillation {
 
 impl Loss for Distillation {
     fn loss(&mut self, network: &dyn Network, batch: &Batch, step: &Step) -> Terms {
-        let student = network.forward(batch, Mode::Train, &mut Taps::none());
+        let mut student = network.forward(batch, Mode::Train, &mut Taps::none());
+        // A student in half precision meets its teacher in f32.
+        student.features = student.features.map(|features| features.cast(DType::F32));
         let teacher = self.teacher.forward(batch, Mode::Eval, &mut Taps::none());
         let teacher = Signals {
             logits: teacher.logits.detach(),

@@ -1,6 +1,7 @@
 //! Trainable networks whose inner signals can be read and replaced, and their files.
 
 pub mod batch;
+pub mod chat;
 pub mod files;
 pub mod folder;
 pub mod gpt;
@@ -17,6 +18,7 @@ mod tokens;
 pub mod weights;
 
 pub use batch::{Batch, IGNORE, Input};
+pub use chat::{ChatError, ChatTemplate, Message};
 pub use engraft_ops::{Head, Logits};
 pub use folder::{FolderError, Loaded, load_folder, save_folder};
 pub use linear::{Delta, DeltaError, Linear};

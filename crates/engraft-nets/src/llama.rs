@@ -203,7 +203,8 @@ struct Rotary {
 }
 
 impl Rotary {
-    fn new(tokens: usize, width: usize, theta: f64, device: &Device) -> Self {
+    /// Tables for so many tokens, in the number format and on the device of `near`.
+    fn new(tokens: usize, width: usize, theta: f64, near: &Tensor<2>) -> Self {
         let half = width / 2;
         let angles: Vec<f64> = (0..tokens)
             .flat_map(|position| {
@@ -213,7 +214,8 @@ impl Rotary {
             .collect();
         let table = |of: fn(f64) -> f64| {
             let numbers: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
-            Tensor::from_data(TensorData::new(numbers, [tokens, half]), device)
+            let data = TensorData::new(numbers, [tokens, half]);
+            Tensor::from_data(data, (&near.device(), near.dtype()))
         };
         Self {
             cos: table(f64::cos),
@@ -248,7 +250,7 @@ impl Network for Llama {
             input.tokens,
             self.spec.head_width(),
             self.spec.rope_theta,
-            &device,
+            &embedding,
         );
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {

@@ -78,7 +78,9 @@ impl Network for Mlp {
         let device = self.layers[0].weight.device();
         let data = TensorData::new(numbers, [batch.len(), self.input]);
         let range = taps.range(self.spec.widths.len());
-        let mut x = taps.hidden_state(range.start, Tensor::from_data(data, &device));
+        let near = self.layers[0].weight.r2();
+        let input = Tensor::from_data(data, (&device, near.dtype()));
+        let mut x = taps.hidden_state(range.start, input);
         for index in range {
             x = relu(self.layers[index].apply(x));
             x = taps.hidden_state(index + 1, x);

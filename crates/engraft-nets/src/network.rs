@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
-use crate::{Batch, Linear, Logits, Parameter, Value};
+use crate::{Batch, Linear, Logits, Parameter, Role, Value};
 
 /// Whether a pass trains (batch statistics, dropout) or measures (running statistics).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl dyn Network + '_ {
     pub fn parameter_count(&self) -> usize {
         self.parameters()
             .iter()
-            .filter(|p| p.role != crate::Role::Statistic)
+            .filter(|p| p.role != Role::Statistic)
             .map(|p| p.value.len())
             .sum()
     }
@@ -119,11 +119,17 @@ impl dyn Network + '_ {
 
     /// A copy on the differentiating device, trainable parameters tracked.
     pub fn tracked(&self) -> Box<dyn Network> {
+        self.tracked_in(DType::F32)
+    }
+
+    /// The same with its numbers in another format, for mixed precision.
+    pub fn tracked_in(&self, dtype: DType) -> Box<dyn Network> {
         let mut copy = self.boxed_clone();
         for parameter in copy.parameters_mut() {
-            let trainable = parameter.trainable;
+            let (trainable, statistic) = (parameter.trainable, parameter.role == Role::Statistic);
+            let dtype = if statistic { DType::F32 } else { dtype };
             parameter.value = crate::map_rank!(parameter.value.clone(), t =>
-                t.inner().autodiff().set_require_grad(trainable));
+                t.inner().cast(dtype).autodiff().set_require_grad(trainable));
         }
         copy
     }

@@ -201,7 +201,8 @@ impl Network for Resnet {
         let device = self.linear.weight.device();
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {
-            let images = Tensor::from_data(TensorData::new(pixels.clone(), *shape), &device);
+            let data = TensorData::new(pixels.clone(), *shape);
+            let images = Tensor::from_data(data, (&device, self.stem.weight.r4().dtype()));
             self.stem.apply(images, true, mode, &mut statistics)
         } else {
             Tensor::zeros([shape[0], 1, 1, 1], &device)

@@ -10,11 +10,15 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use crate::chat::{ChatError, ChatTemplate};
+
 /// Why a tokenizer could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     #[error("{}: {problem}", path.display())]
     File { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Chat(#[from] ChatError),
 }
 
 /// A tokenizer with its special tokens.
@@ -25,6 +29,8 @@ pub struct Tokenizer {
     start: Option<u32>,
     end: u32,
     pad: u32,
+    /// How the model wants conversations written.
+    chat: Option<ChatTemplate>,
 }
 
 const PAD: &str = "[PAD]";
@@ -75,11 +81,12 @@ impl Tokenizer {
             start: Some(2),
             end: 2,
             pad: 0,
+            chat: None,
         }
     }
 
     /// The tokenizer of a model folder: `tokenizer.json`, or `vocab.json` with scored pieces
-    /// (llama2.c). `None` if the folder has neither. `config` is the model's `config.json`.
+    /// (llama2.c); with its chat template, if it has one. `None` if the folder has neither. `config` is the model's `config.json`.
     pub fn of_folder(folder: &Path, config: &Value) -> Result<Option<Self>, TokenizerError> {
         let path = folder.join("tokenizer.json");
         let inner = if path.exists() {
@@ -107,6 +114,7 @@ impl Tokenizer {
             start: id("bos_token_id").or_else(|| token(END)),
             end,
             pad: id("pad_token_id").or_else(|| token(PAD)).unwrap_or(end),
+            chat: ChatTemplate::of_folder(folder)?,
             inner: Arc::new(inner),
         }))
     }
@@ -158,6 +166,11 @@ impl Tokenizer {
         self.pad
     }
 
+    /// How the model wants conversations written, where its folder says so.
+    pub fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
+    }
+
     /// `tokenizer.json`.
     pub fn json(&self) -> String {
         self.inner.to_string(false).unwrap_or_default()
@@ -166,12 +179,16 @@ impl Tokenizer {
     /// `tokenizer_config.json` for transformers.
     pub fn config(&self) -> Value {
         let name = |id: u32| self.inner.id_to_token(id);
-        json!({
+        let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": self.start.and_then(name),
             "eos_token": name(self.end),
             "pad_token": name(self.pad),
-        })
+        });
+        if let Some(chat) = &self.chat {
+            config["chat_template"] = chat.source().into();
+        }
+        config
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 
-use crate::{attention_kernel, node::Input};
+use crate::{attention_kernel, half::widened, node::Input};
 
 /// Attention of `q` `[batch, heads, tokens, width]` over `k`, `v` `[batch, kv_heads, tokens, width]`
 /// (`kv_heads` divides `heads`), scores scaled by `1/sqrt(width)`; output as `q`.
@@ -56,6 +56,6 @@ pub fn composed(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> (Tens
             .expand([batch, heads, tokens, keys]);
         scores = scores.mask_fill(hidden, f32::NEG_INFINITY);
     }
-    let map = softmax(scores, 3);
+    let map = softmax(widened(scores), 3).cast(v.dtype());
     (map.clone().matmul(v), map)
 }

@@ -2,7 +2,11 @@
 
 use burn::tensor::{Tensor, activation::relu as rectify};
 
-use crate::{batch_norm_kernel, node::Input};
+use crate::{
+    batch_norm_kernel,
+    half::{is_half, widened},
+    node::Input,
+};
 
 /// Normalises every channel of `x` `[batch, channels, height, width]` by its own mean and variance
 /// over the batch, then `* weight + bias` (`[channels]` each), then ReLU if asked.
@@ -16,6 +20,11 @@ pub fn batch_norm(
     eps: f64,
     relu: bool,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    if is_half(&x) {
+        let dtype = x.dtype();
+        let (y, mean, var) = batch_norm(widened(x), widened(weight), widened(bias), eps, relu);
+        return (y.cast(dtype), mean, var);
+    }
     match (Input::of(&x), Input::of(&weight), Input::of(&bias)) {
         (Some(input), Some(weight), Some(bias)) => {
             let (y, mean, var) =

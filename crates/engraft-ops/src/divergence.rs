@@ -9,7 +9,7 @@ use std::{fmt::Debug, sync::Arc};
 
 use burn::tensor::{Bool, DType, Tensor, activation::log_softmax};
 
-use crate::{flex::wide, float::sum_into, loss_kernel};
+use crate::{flex::wide, float::sum_into, half::widened, loss_kernel};
 
 /// One stretch of a row, equal lengths: probabilities and their natural logarithms.
 #[derive(Clone, Copy)]
@@ -142,12 +142,13 @@ pub enum Logits {
 }
 
 impl Logits {
-    /// `[rows, vocab]`, differentiable; stores the whole of it.
+    /// `[rows, vocab]`, differentiable; stores the whole of it. Half precision is widened to `f32`:
+    /// losses are made of these.
     pub fn full(self) -> Tensor<2> {
-        match self {
+        widened(match self {
             Self::Full(logits) => logits,
             Self::Head(head) => crate::linear(head.hidden, head.weight, head.bias),
-        }
+        })
     }
 
     /// The same without gradient: what a teacher is.

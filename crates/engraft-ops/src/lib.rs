@@ -3,7 +3,8 @@
 //! Every operation here has a *composed* form, made of Burn's own operations, that runs on every
 //! backend and element type, and a *fused* form by hand for `f32` on the CPU backend (Flex). The
 //! public functions choose. Tests hold the fused form equal to the composed one, and the composed
-//! one to central differences in `f64`. Fused forms have no second derivative.
+//! one to central differences in `f64`. Fused forms have no second derivative. `f16` and `bf16` go
+//! through the composed forms, their losses, norms and softmaxes in `f32`.
 //!
 //! Shapes are written `[rows, vocab]`: a row is one position that predicts, whatever batch and
 //! sequence it came from.
@@ -21,6 +22,7 @@ pub mod cross_entropy;
 pub mod divergence;
 mod flex;
 mod float;
+mod half;
 pub mod linear;
 mod linear_kernel;
 mod loss_kernel;

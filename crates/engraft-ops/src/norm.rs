@@ -2,10 +2,19 @@
 
 use burn::tensor::Tensor;
 
-use crate::{node::Input, norm_kernel};
+use crate::{
+    half::{is_half, widened},
+    node::Input,
+    norm_kernel,
+};
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias`; `x` `[rows, width]`.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Option<Tensor<1>>, eps: f64) -> Tensor<2> {
+    if is_half(&x) {
+        let dtype = x.dtype();
+        let bias = bias.map(widened);
+        return layer_norm(widened(x), widened(weight), bias, eps).cast(dtype);
+    }
     let inputs = (Input::of(&x), Input::of(&weight));
     match (inputs, bias.as_ref().map(Input::of)) {
         ((Some(x), Some(weight)), None) => norm_kernel::norm([x, weight], true, eps),
@@ -35,6 +44,10 @@ pub fn composed_layer_norm(
 
 /// `x / sqrt(mean(x²) + eps) * weight`; `x` `[rows, width]`.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
+    if is_half(&x) {
+        let dtype = x.dtype();
+        return rms_norm(widened(x), widened(weight), eps).cast(dtype);
+    }
     match (Input::of(&x), Input::of(&weight)) {
         (Some(x), Some(weight)) => norm_kernel::norm([x, weight], false, eps),
         _ => composed_rms_norm(x, weight, eps),

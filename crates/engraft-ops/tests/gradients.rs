@@ -5,6 +5,7 @@ mod gradients {
     pub mod adamw;
     pub mod attention;
     pub mod compare;
+    pub mod halves;
     pub mod images;
     pub mod layers;
     pub mod losses;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Gradients as Backward, Tensor};
+use burn::tensor::{DType, Gradients as Backward, Tensor};
 use engraft_nets::{Parameter, Value, each_rank, map_rank};
 
 /// The gradients of one optimiser step, in the order of their names.
@@ -12,8 +12,8 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Moves the gradients of these (tracked) parameters out of a backward pass and adds them to
-    /// what is there, each under `prefix` and its name. Parameters the loss does not depend on get
+    /// Moves the gradients of these (tracked) parameters out of a backward pass, in f32, and adds them
+    /// to what is there, each under `prefix` and its name. Parameters the loss does not depend on get
     /// none.
     pub fn collect<'a>(
         &mut self,
@@ -31,6 +31,7 @@ impl Gradients {
                 Value::R4(tensor) => tensor.grad_remove(backward).map(Value::R4),
             };
             if let Some(gradient) = gradient {
+                let gradient = map_rank!(gradient, t => t.cast(DType::F32));
                 self.add(format!("{prefix}{}", parameter.name), gradient);
             }
         }

@@ -193,7 +193,9 @@ impl<'a> Session<'a> {
     ) -> Result<(), TrainError> {
         let batch = lesson.source.batch(at.index, micro);
         self.tokens += batch.labels.len() as u64;
-        let tracked = self.network.tracked();
+        let tracked = self
+            .network
+            .tracked_in(self.trainer.config.precision.dtype());
         for parameter in lesson.loss.parameters_mut() {
             parameter.value = track(parameter);
         }
@@ -228,7 +230,7 @@ impl<'a> Session<'a> {
         for (name, value) in terms.statistics {
             let mut parameters = self.network.parameters_mut().into_iter();
             if let Some(parameter) = parameters.find(|parameter| parameter.name == name) {
-                parameter.value = map_rank!(value, t => t.inner());
+                parameter.value = map_rank!(value, t => t.inner().cast(DType::F32));
             }
         }
         Ok(())

@@ -297,3 +297,23 @@ fn parameters_of_the_loss_are_trained_along() {
     let labels = trained.curve.series("labels");
     assert!(labels.last().unwrap().1 < labels[0].1);
 }
+
+#[test]
+fn bf16_trains_and_keeps_the_weights_in_f32() {
+    let source = Largest {
+        rows: 300,
+        micros: 3,
+    };
+    let fresh = held_out_loss(&*Linear::boxed(1), &source, 4);
+    let trained = train(&TrainConfig {
+        steps: 150,
+        precision: engraft_train::Precision::Bf16,
+        ..config()
+    });
+    let after = held_out_loss(&*trained.network, &source, 4);
+    assert!(after < 0.6 * fresh, "{fresh} -> {after}");
+    for parameter in trained.network.parameters() {
+        let dtype = each_rank!(&parameter.value, t => t.dtype());
+        assert_eq!(dtype, burn::tensor::DType::F32, "{}", parameter.name);
+    }
+}

@@ -62,8 +62,12 @@ impl Network for Linear {
         };
         let weight = self.parameters[0].r2();
         let input = TensorData::new(values.clone(), *shape);
-        let input = Tensor::<2>::from_data(input, &weight.device());
-        let seen = input.clone().mean_dim(0).reshape([WIDTH]);
+        let input = Tensor::<2>::from_data(input, (&weight.device(), weight.dtype()));
+        let seen = input
+            .clone()
+            .mean_dim(0)
+            .reshape([WIDTH])
+            .cast(burn::tensor::DType::F32);
         let mean = self.parameters[2].r1() * 0.9 + seen * 0.1;
         let bias = self.parameters[1].r1().reshape([1, CLASSES]);
         Signals {
