@@ -17,11 +17,11 @@ fn holds(slug: &str) {
 }
 
 #[test]
-fn kd_baselines() {
+fn parity_kd_baselines() {
     holds("kd-baselines");
 }
 
 #[test]
-fn taid() {
+fn parity_taid() {
     holds("taid");
 }

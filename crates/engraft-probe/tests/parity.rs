@@ -4,7 +4,7 @@ use engraft_method::parity::{folder, run};
 use engraft_probe::capacity::METHOD;
 
 #[test]
-fn capacity() {
+fn parity_capacity() {
     let report = run(&folder(), "capacity", METHOD.checks).expect("readable cases");
     println!("capacity: {} cases", report.cases);
     assert!(report.failures.is_empty(), "{}", report.failures.join("\n"));
