@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Network, SpecError, Tokenizer,
     files::{WriteError, write_folder},
+    gguf::{self, GgufError},
     spec::from_config_of,
     tokenizer::TokenizerError,
     weights::{Store, WeightsError, fill, serialize},
@@ -22,6 +23,8 @@ pub enum FolderError {
     Spec { path: PathBuf, source: SpecError },
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     #[error(
@@ -46,8 +49,11 @@ pub struct Loaded {
     pub tokenizer: Option<Tokenizer>,
 }
 
-/// Loads a model folder; everything is checked before anything is returned.
+/// Loads a model folder or a GGUF file; everything is checked before anything is returned.
 pub fn load_folder(path: &Path, device: &Device) -> Result<Loaded, FolderError> {
+    if gguf::is_gguf(path) {
+        return gguf::load(path, device);
+    }
     let file = path.join("config.json");
     let fail = |problem: String| FolderError::Config {
         path: file.clone(),
@@ -65,17 +71,28 @@ pub fn load_folder(path: &Path, device: &Device) -> Result<Loaded, FolderError> 
         })?;
     fill(&mut *network, &weights)?;
     let tokenizer = Tokenizer::of_folder(path, &config)?;
-    if let Some(tokenizer) = &tokenizer {
-        let (largest, classes) = (tokenizer.largest_id(), network.capabilities().classes);
-        if largest as usize >= classes {
-            return Err(FolderError::Vocabulary {
-                path: path.to_owned(),
-                largest,
-                classes,
-            });
-        }
-    }
+    fits(path, tokenizer.as_ref(), &*network)?;
     Ok(Loaded { network, tokenizer })
+}
+
+/// Refuses a tokenizer with more tokens than the model knows.
+pub(crate) fn fits(
+    path: &Path,
+    tokenizer: Option<&Tokenizer>,
+    network: &dyn Network,
+) -> Result<(), FolderError> {
+    let Some(tokenizer) = tokenizer else {
+        return Ok(());
+    };
+    let (largest, classes) = (tokenizer.largest_id(), network.capabilities().classes);
+    if (largest as usize) < classes {
+        return Ok(());
+    }
+    Err(FolderError::Vocabulary {
+        path: path.to_owned(),
+        largest,
+        classes,
+    })
 }
 
 /// Saves a model folder: all of it appears at once. An earlier model there is replaced; anything

@@ -114,8 +114,16 @@ pub struct Gpt {
 impl Gpt {
     /// Fresh weights: normal 0.02, projections back into the residual stream scaled by
     /// `1/sqrt(2 * layers)` (GPT-2).
-    pub fn new(spec: &GptSpec, vocab: usize, seed: u64, device: &Device) -> Self {
-        let init = Init { seed, device };
+    pub fn new(
+        spec: &GptSpec,
+        vocab: usize,
+        seed: impl Into<Option<u64>>,
+        device: &Device,
+    ) -> Self {
+        let init = Init {
+            seed: seed.into(),
+            device,
+        };
         let width = spec.width;
         let residual = 0.02 / (2.0 * spec.layers as f32).sqrt();
         let affine = |name: String, out: usize, input: usize, std: f32| {

@@ -8,7 +8,8 @@ use crate::{Parameter, Role, Value};
 
 /// Makes the parameters of one network.
 pub(crate) struct Init<'a> {
-    pub seed: u64,
+    /// Nothing: all matrices are zeros, for weights that are loaded next.
+    pub seed: Option<u64>,
     pub device: &'a Device,
 }
 
@@ -36,7 +37,10 @@ impl Init<'_> {
     }
 
     fn normal(&self, name: &str, count: usize, std: f32) -> Vec<f32> {
-        let digest = blake3::hash(format!("{} {name}", self.seed).as_bytes());
+        let Some(seed) = self.seed else {
+            return vec![0.0; count];
+        };
+        let digest = blake3::hash(format!("{seed} {name}").as_bytes());
         let mut rng = ChaCha8Rng::from_seed(*digest.as_bytes());
         let mut numbers = Vec::with_capacity(count + 1);
         while numbers.len() < count {

@@ -119,8 +119,17 @@ pub struct Llama {
 
 impl Llama {
     /// Fresh weights: normal 0.02 everywhere, norms 1 (transformers' default).
-    pub fn new(spec: &LlamaSpec, vocab: usize, config: Json, seed: u64, device: &Device) -> Self {
-        let init = Init { seed, device };
+    pub fn new(
+        spec: &LlamaSpec,
+        vocab: usize,
+        config: Json,
+        seed: impl Into<Option<u64>>,
+        device: &Device,
+    ) -> Self {
+        let init = Init {
+            seed: seed.into(),
+            device,
+        };
         let (width, inner) = (spec.hidden_size, spec.intermediate_size);
         let (queries, keys) = (
             spec.num_attention_heads * spec.head_width(),

@@ -28,8 +28,17 @@ pub struct Mlp {
 
 impl Mlp {
     /// Kaiming-normal weights, zero biases.
-    pub fn new(spec: &MlpSpec, input: usize, classes: usize, seed: u64, device: &Device) -> Self {
-        let init = Init { seed, device };
+    pub fn new(
+        spec: &MlpSpec,
+        input: usize,
+        classes: usize,
+        seed: impl Into<Option<u64>>,
+        device: &Device,
+    ) -> Self {
+        let init = Init {
+            seed: seed.into(),
+            device,
+        };
         let widths: Vec<usize> = std::iter::once(input)
             .chain(spec.widths.iter().copied())
             .chain([classes])

@@ -140,10 +140,13 @@ impl Resnet {
         spec: &ResnetSpec,
         channels: usize,
         classes: usize,
-        seed: u64,
+        seed: impl Into<Option<u64>>,
         device: &Device,
     ) -> Self {
-        let init = Init { seed, device };
+        let init = Init {
+            seed: seed.into(),
+            device,
+        };
         let stage_blocks = (spec.depth - 2) / 6;
         let mut blocks = Vec::new();
         let mut input = 16;

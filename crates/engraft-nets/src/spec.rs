@@ -255,12 +255,13 @@ fn heads_fit(key: &'static str, value: usize, heads: usize) -> Result<(), SpecEr
     Err(wrong(key, value, format!("{heads} heads do not divide")))
 }
 
-/// A fresh network. `classes` is the vocabulary or the number of classes.
+/// A fresh network. `classes` is the vocabulary or the number of classes. Without a seed its matrices
+/// are zeros, for weights that are loaded next.
 pub fn create(
     spec: &Spec,
     classes: usize,
     input: InputShape,
-    seed: u64,
+    seed: impl Into<Option<u64>>,
     device: &Device,
 ) -> Result<Box<dyn Network>, SpecError> {
     spec.validate()?;
@@ -331,9 +332,9 @@ pub fn from_config_of(
     match spec {
         Spec::Llama(spec) => {
             let config = config.clone();
-            Ok(Box::new(Llama::new(&spec, classes, config, 0, device)))
+            Ok(Box::new(Llama::new(&spec, classes, config, None, device)))
         }
-        spec => create(&spec, classes, input, 0, device),
+        spec => create(&spec, classes, input, None, device),
     }
 }
 

@@ -21,14 +21,20 @@ pub enum TokenizerError {
     Chat(#[from] ChatError),
 }
 
+/// The ids that frame texts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Specials {
+    /// Stands before a text, where the model wants one.
+    pub start: Option<u32>,
+    pub end: u32,
+    pub pad: u32,
+}
+
 /// A tokenizer with its special tokens.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
-    /// Stands before a text, where the model wants one.
-    start: Option<u32>,
-    end: u32,
-    pad: u32,
+    specials: Specials,
     /// How the model wants conversations written.
     chat: Option<ChatTemplate>,
 }
@@ -78,9 +84,11 @@ impl Tokenizer {
             .expect("a tokenizer of our own making is well formed");
         Self {
             inner: Arc::new(inner),
-            start: Some(2),
-            end: 2,
-            pad: 0,
+            specials: Specials {
+                start: Some(2),
+                end: 2,
+                pad: 0,
+            },
             chat: None,
         }
     }
@@ -110,13 +118,31 @@ impl Tokenizer {
         };
         let token = |content: &str| inner.token_to_id(content);
         let end = id("eos_token_id").or_else(|| token(END)).unwrap_or(0);
-        Ok(Some(Self {
+        let specials = Specials {
             start: id("bos_token_id").or_else(|| token(END)),
             end,
             pad: id("pad_token_id").or_else(|| token(PAD)).unwrap_or(end),
+        };
+        Ok(Some(Self {
+            specials,
             chat: ChatTemplate::of_folder(folder)?,
             inner: Arc::new(inner),
         }))
+    }
+
+    /// From the content of a `tokenizer.json`.
+    pub(crate) fn of_json(
+        whole: &Value,
+        specials: Specials,
+        chat: Option<ChatTemplate>,
+    ) -> Result<Self, String> {
+        let inner = tokenizers::Tokenizer::from_bytes(whole.to_string());
+        let inner = inner.map_err(|error| format!("its tokenizer is damaged ({error})"))?;
+        Ok(Self {
+            inner: Arc::new(inner),
+            specials,
+            chat,
+        })
     }
 
     /// Token ids of a text; no special tokens are added.
@@ -140,8 +166,8 @@ impl Tokenizer {
     pub fn largest_id(&self) -> u32 {
         let named = self.inner.get_vocab(true).into_values();
         named
-            .chain(self.start)
-            .chain([self.end, self.pad])
+            .chain(self.specials.start)
+            .chain([self.specials.end, self.specials.pad])
             .max()
             .unwrap_or(0)
     }
@@ -153,17 +179,17 @@ impl Tokenizer {
 
     /// Stands before every text, where the model wants one.
     pub fn start_of_text(&self) -> Option<u32> {
-        self.start
+        self.specials.start
     }
 
     /// Stands after every text.
     pub fn end_of_text(&self) -> u32 {
-        self.end
+        self.specials.end
     }
 
     /// Fills rows up; never predicted.
     pub fn pad(&self) -> u32 {
-        self.pad
+        self.specials.pad
     }
 
     /// How the model wants conversations written, where its folder says so.
@@ -181,9 +207,9 @@ impl Tokenizer {
         let name = |id: u32| self.inner.id_to_token(id);
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": self.start.and_then(name),
-            "eos_token": name(self.end),
-            "pad_token": name(self.pad),
+            "bos_token": self.specials.start.and_then(name),
+            "eos_token": name(self.specials.end),
+            "pad_token": name(self.specials.pad),
         });
         if let Some(chat) = &self.chat {
             config["chat_template"] = chat.source().into();

@@ -78,6 +78,7 @@ pub struct Case {
     hyperparameters: BTreeMap<String, Value>,
     read: RefCell<BTreeSet<String>>,
     inputs: BTreeMap<String, Tensor>,
+    document: Value,
     pub(super) expected: BTreeMap<String, (Tensor, Tolerance)>,
     pub(super) computed: BTreeMap<String, Vec<f64>>,
 }
@@ -110,6 +111,14 @@ impl Case {
             .ok_or_else(|| ParityError::MissingHyperparameter(format!("{name} as numbers")))
     }
 
+    /// The content of a case whose file is JSON: inputs and wanted outputs, for the check to compare.
+    pub fn document(&self) -> Result<&Value, ParityError> {
+        match &self.document {
+            Value::Null => Err(ParityError::MissingInput("a JSON file".to_owned())),
+            document => Ok(document),
+        }
+    }
+
     /// A hyperparameter as it is written, a configuration for example.
     pub fn json(&self, name: &str) -> Result<&Value, ParityError> {
         self.hyper(name)
@@ -120,6 +129,12 @@ impl Case {
         self.hyperparameters
             .get(name)
             .ok_or_else(|| ParityError::MissingHyperparameter(name.to_owned()))
+    }
+
+    /// What an output should be, for one that is only defined up to the tolerance of another: the
+    /// order of near ties.
+    pub fn wanted(&self, name: &str) -> Option<&Tensor> {
+        self.expected.get(name).map(|(tensor, _)| tensor)
     }
 
     /// Records a computed output.
@@ -187,6 +202,11 @@ pub fn load(directory: &Path, slug: &str) -> Result<Vec<Case>, ParityError> {
         .map(|listed| {
             let file = directory.join(&listed.file);
             let bytes = std::fs::read(&file).map_err(|error| fail(&file, error.to_string()))?;
+            if listed.file.ends_with(".json") {
+                let document = serde_json::from_slice(&bytes);
+                let document = document.map_err(|error| fail(&file, error.to_string()))?;
+                return Ok(whole(listed, slug, document));
+            }
             let tensors =
                 SafeTensors::deserialize(&bytes).map_err(|error| fail(&file, error.to_string()))?;
             build(listed, slug, &tensors).map_err(|reason| fail(&file, reason))
@@ -215,16 +235,26 @@ fn build(listed: Listed, slug: &str, tensors: &SafeTensors<'_>) -> Result<Case, 
         }
     }
     Ok(Case {
+        inputs,
+        expected,
+        ..whole(listed, slug, Value::Null)
+    })
+}
+
+/// A case without tensors.
+fn whole(listed: Listed, slug: &str, document: Value) -> Case {
+    Case {
         slug: slug.to_owned(),
         name: listed.name,
         kind: listed.kind,
         compat: listed.compat,
         hyperparameters: listed.hyperparameters,
         read: RefCell::default(),
-        inputs,
-        expected,
+        inputs: BTreeMap::new(),
+        document,
+        expected: BTreeMap::new(),
         computed: BTreeMap::new(),
-    })
+    }
 }
 
 fn read(tensors: &SafeTensors<'_>, name: &str, about: &ListedTensor) -> Result<Tensor, String> {
