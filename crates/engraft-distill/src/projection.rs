@@ -40,7 +40,9 @@ impl Projection {
     }
 
     pub fn apply(&self, features: Tensor<2>) -> Tensor<2> {
-        linear(features, self.weight.r2(), Some(self.bias.r1()))
+        let device = features.device();
+        let bias = self.bias.r1().to_device(&device);
+        linear(features, self.weight.r2().to_device(&device), Some(bias))
     }
 
     pub fn parameters_mut(&mut self) -> Vec<&mut Parameter> {

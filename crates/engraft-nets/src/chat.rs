@@ -20,8 +20,8 @@ pub struct Message {
 pub enum ChatError {
     #[error("{}: {problem}", path.display())]
     File { path: PathBuf, problem: String },
-    #[error("the chat template cannot be filled: {0}")]
-    Fill(String),
+    #[error("{}: the chat template cannot be filled: {problem}", path.display())]
+    Fill { path: PathBuf, problem: String },
 }
 
 /// A model's template with the special tokens it may name.
@@ -30,41 +30,39 @@ pub struct ChatTemplate {
     source: String,
     bos_token: String,
     eos_token: String,
+    origin: PathBuf,
 }
 
 const NAME: &str = "chat_template";
 
 impl ChatTemplate {
     /// From Jinja source; `bos_token` and `eos_token` are what the template's variables of these
-    /// names stand for.
-    ///
-    /// # Errors
-    /// If it is not a Jinja template.
-    pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, ChatError> {
-        let template = Self {
+    /// names stand for. `origin` is where the source was found, for complaints: whether it is a
+    /// template shows when it is filled, so that a model whose template is not understood still loads.
+    pub fn new(source: &str, bos_token: &str, eos_token: &str, origin: &Path) -> Self {
+        Self {
             source: source.to_owned(),
             bos_token: bos_token.to_owned(),
             eos_token: eos_token.to_owned(),
-        };
-        template.environment().map(drop).map_err(filling)?;
-        Ok(template)
+            origin: origin.to_owned(),
+        }
     }
 
     /// The template of a model folder: `chat_template.jinja`, or the key `chat_template` of
     /// `tokenizer_config.json`. `None` if it has neither.
     pub fn of_folder(folder: &Path) -> Result<Option<Self>, ChatError> {
         let path = folder.join("tokenizer_config.json");
-        let config: Value = match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| ChatError::File {
+        let config: Value = match read(&path)? {
+            Some(text) => serde_json::from_str(&text).map_err(|error| ChatError::File {
                 path: path.clone(),
                 problem: format!("is not JSON ({error}); copy it again"),
             })?,
-            Err(_) => Value::Null,
+            None => Value::Null,
         };
         let own = folder.join("chat_template.jinja");
-        let (path, source) = match std::fs::read_to_string(&own) {
-            Ok(source) => (own, source),
-            Err(_) => match config.get(NAME).and_then(in_config) {
+        let (path, source) = match read(&own)? {
+            Some(source) => (own, source),
+            None => match config.get(NAME).and_then(in_config) {
                 Some(source) => (path, source.to_owned()),
                 None => return Ok(None),
             },
@@ -74,13 +72,8 @@ impl ChatTemplate {
             let text = token.as_str().or_else(|| token.get("content")?.as_str());
             text.unwrap_or_default().to_owned()
         };
-        match Self::new(&source, &token("bos_token"), &token("eos_token")) {
-            Ok(template) => Ok(Some(template)),
-            Err(error) => Err(ChatError::File {
-                path,
-                problem: format!("holds no chat template ({error}); copy it again"),
-            }),
-        }
+        let (start, end) = (token("bos_token"), token("eos_token"));
+        Ok(Some(Self::new(&source, &start, &end, &path)))
     }
 
     /// The Jinja source.
@@ -88,17 +81,29 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// The tokens that the template may name: `bos_token` and `eos_token`, empty where there is none.
+    pub fn tokens(&self) -> [&str; 2] {
+        [&self.bos_token, &self.eos_token]
+    }
+
     /// The conversation as text. With `answer` it ends where the assistant's answer begins.
     pub fn fill(&self, messages: &[Message], answer: bool) -> Result<String, ChatError> {
-        let environment = self.environment().map_err(filling)?;
-        let template = environment.get_template(NAME).map_err(filling)?;
-        let filled = template.render(context! {
-            messages,
-            add_generation_prompt => answer,
-            bos_token => self.bos_token,
-            eos_token => self.eos_token,
+        let filled = self.environment().and_then(|environment| {
+            environment.get_template(NAME)?.render(context! {
+                messages,
+                add_generation_prompt => answer,
+                bos_token => self.bos_token,
+                eos_token => self.eos_token,
+                tools => (),
+                documents => (),
+            })
         });
-        filled.map_err(filling)
+        filled.map_err(|error| ChatError::Fill {
+            path: self.origin.clone(),
+            problem: error
+                .detail()
+                .map_or_else(|| error.to_string(), str::to_owned),
+        })
     }
 
     /// Jinja as transformers sets it up: blocks leave no line of their own, Python's string methods
@@ -130,9 +135,16 @@ fn in_config(written: &Value) -> Option<&str> {
         .or_else(|| written.as_array()?.iter().find(default)?["template"].as_str())
 }
 
-fn filling(error: Error) -> ChatError {
-    let detail = error.detail().map(str::to_owned);
-    ChatError::Fill(detail.unwrap_or_else(|| error.to_string()))
+/// A file's text, or nothing if it is not there.
+fn read(path: &Path) -> Result<Option<String>, ChatError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ChatError::File {
+            path: path.to_owned(),
+            problem: format!("cannot be read ({error}); copy it again"),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +162,7 @@ mod tests {
 
     #[test]
     fn blocks_leave_no_lines_and_python_methods_work() {
-        let template = ChatTemplate::new(SMALL, "", "</s>").unwrap();
+        let template = ChatTemplate::new(SMALL, "", "</s>", Path::new("here"));
         let text = template.fill(&[say("user", "  Hello \n")], true).unwrap();
         assert_eq!(
             text,
@@ -161,7 +173,7 @@ mod tests {
     #[test]
     fn a_template_may_refuse_and_says_why() {
         let source = "{{ raise_exception('roles must alternate') }}";
-        let template = ChatTemplate::new(source, "", "").unwrap();
+        let template = ChatTemplate::new(source, "", "", Path::new("here"));
         let error = template.fill(&[], false).unwrap_err().to_string();
         assert!(error.contains("roles must alternate"), "{error}");
     }
@@ -171,8 +183,7 @@ mod tests {
         let source =
             "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
         assert!(
-            ChatTemplate::new(source, "", "")
-                .unwrap()
+            ChatTemplate::new(source, "", "", Path::new("here"))
                 .fill(&[], false)
                 .is_err()
         );
@@ -191,7 +202,8 @@ mod tests {
         let found = ChatTemplate::of_folder(folder.path()).unwrap().unwrap();
         assert_eq!(found.fill(&[], false).unwrap(), "<end>");
         std::fs::write(folder.path().join("chat_template.jinja"), "{% for").unwrap();
-        let error = ChatTemplate::of_folder(folder.path()).unwrap_err();
+        let damaged = ChatTemplate::of_folder(folder.path()).unwrap().unwrap();
+        let error = damaged.fill(&[], false).unwrap_err();
         assert!(error.to_string().contains("chat_template.jinja"), "{error}");
     }
 }

@@ -66,8 +66,10 @@ pub fn write_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteE
     folder_permissions(fresh.path()).map_err(failed(path))?;
     if let Err(error) = fs::rename(fresh.path(), path) {
         // The new one could not take the place: the old one goes back to it.
-        if old.exists() {
-            fs::rename(&old, path).map_err(failed(path))?;
+        if old.exists() && fs::rename(&old, path).is_err() {
+            // Not even that: it stays where it is rather than be lost.
+            let kept = aside.keep().join("old");
+            return Err(failed(&kept)(error));
         }
         return Err(failed(path)(error));
     }

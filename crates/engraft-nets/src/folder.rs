@@ -113,11 +113,19 @@ pub fn save_folder(
     let mut config = network.config();
     let mut files = Vec::new();
     if let Some(tokenizer) = tokenizer {
-        if let Some(start) = tokenizer.start_of_text() {
-            config["bos_token_id"] = start.into();
+        // What a loaded model says itself stays: it may stop at several tokens.
+        let ids = [
+            ("bos_token_id", tokenizer.start_of_text()),
+            ("eos_token_id", Some(tokenizer.end_of_text())),
+            ("pad_token_id", Some(tokenizer.pad())),
+        ];
+        for (key, id) in ids {
+            if config[key].is_null()
+                && let Some(id) = id
+            {
+                config[key] = id.into();
+            }
         }
-        config["eos_token_id"] = tokenizer.end_of_text().into();
-        config["pad_token_id"] = tokenizer.pad().into();
         files.push(("tokenizer.json", tokenizer.json().into_bytes()));
         files.push(("tokenizer_config.json", pretty(&tokenizer.config())));
         let generation = json!({

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::{
     Batch, Capabilities, Head, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
-    init::Init, tokens::Tokens,
+    init::Init,
+    tokens::{Tokens, in_format},
 };
 
 /// What a recipe says about a GPT; the vocabulary comes from the tokenizer.
@@ -213,7 +214,8 @@ impl Network for Gpt {
             let positions = self.wpe.r2().slice([0..input.tokens, 0..width]);
             let tokens = embedding.clone().select(0, input.ids.clone());
             let shape = [input.batch, input.tokens, width];
-            (tokens.reshape(shape) + positions.unsqueeze()).reshape([rows, width])
+            let both = (tokens.reshape(shape) + positions.unsqueeze()).reshape([rows, width]);
+            in_format(both, self.ln_f.weight.r1().dtype())
         } else {
             Tensor::zeros([rows, width], &embedding.device())
         };
@@ -224,8 +226,11 @@ impl Network for Gpt {
         }
         Signals {
             logits: Logits::Head(Head {
+                weight: in_format(
+                    self.head.as_ref().map_or(embedding, Parameter::r2),
+                    x.dtype(),
+                ),
                 hidden: self.ln_f.apply(x),
-                weight: self.head.as_ref().map_or(embedding, Parameter::r2),
                 bias: None,
             }),
             features: None,

@@ -1,13 +1,14 @@
 //! The Llama family: RMS norm, rotary positions, grouped queries, gated MLP. Covers Llama, Mistral,
 //! SmolLM2 and Qwen2 (biases on queries, keys and values).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
     Batch, Capabilities, Head, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
-    init::Init, tokens::Tokens,
+    init::Init,
+    tokens::{Tokens, in_format},
 };
 
 /// What a `config.json` of the family says; a recipe may write the same keys.
@@ -212,8 +213,8 @@ struct Rotary {
 }
 
 impl Rotary {
-    /// Tables for so many tokens, in the number format and on the device of `near`.
-    fn new(tokens: usize, width: usize, theta: f64, near: &Tensor<2>) -> Self {
+    /// Tables for so many tokens, of this number format on the device of `near`.
+    fn new(tokens: usize, width: usize, theta: f64, near: &Tensor<2>, dtype: DType) -> Self {
         let half = width / 2;
         let angles: Vec<f64> = (0..tokens)
             .flat_map(|position| {
@@ -224,7 +225,7 @@ impl Rotary {
         let table = |of: fn(f64) -> f64| {
             let numbers: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
             let data = TensorData::new(numbers, [tokens, half]);
-            Tensor::from_data(data, (&near.device(), near.dtype()))
+            Tensor::from_data(data, (&near.device(), dtype))
         };
         Self {
             cos: table(f64::cos),
@@ -260,10 +261,14 @@ impl Network for Llama {
             self.spec.head_width(),
             self.spec.rope_theta,
             &embedding,
+            self.norm.r1().dtype(),
         );
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {
-            embedding.clone().select(0, input.ids.clone())
+            in_format(
+                embedding.clone().select(0, input.ids.clone()),
+                self.norm.r1().dtype(),
+            )
         } else {
             Tensor::zeros([input.batch * input.tokens, self.spec.hidden_size], &device)
         };
@@ -274,8 +279,11 @@ impl Network for Llama {
         }
         Signals {
             logits: Logits::Head(Head {
+                weight: in_format(
+                    self.head.as_ref().map_or(embedding, Parameter::r2),
+                    x.dtype(),
+                ),
                 hidden: engraft_ops::rms_norm(x, self.norm.r1(), self.spec.rms_norm_eps),
-                weight: self.head.as_ref().map_or(embedding, Parameter::r2),
                 bias: None,
             }),
             features: None,
@@ -322,6 +330,8 @@ impl Network for Llama {
         {
             config.extend(known.into_iter().filter(|(_, value)| !value.is_null()));
             config.insert("vocab_size".to_owned(), self.vocab.into());
+            // `rope_theta` says it; two places could disagree.
+            config.shift_remove("rope_parameters");
         }
         config
     }

@@ -126,8 +126,10 @@ impl dyn Network + '_ {
     pub fn tracked_in(&self, dtype: DType) -> Box<dyn Network> {
         let mut copy = self.boxed_clone();
         for parameter in copy.parameters_mut() {
-            let (trainable, statistic) = (parameter.trainable, parameter.role == Role::Statistic);
-            let dtype = if statistic { DType::F32 } else { dtype };
+            let trainable = parameter.trainable;
+            // Gradients of a frequent token add up over a batch: too many for a few digits.
+            let whole = matches!(parameter.role, Role::Statistic | Role::Embedding);
+            let dtype = if whole { DType::F32 } else { dtype };
             parameter.value = crate::map_rank!(parameter.value.clone(), t =>
                 t.inner().cast(dtype).autodiff().set_require_grad(trainable));
         }

@@ -418,6 +418,27 @@ fn llama(config: &Json, model_type: &str) -> Result<LlamaSpec, SpecError> {
             "rope_scaling is not supported; remove it or use an unscaled model".to_owned(),
         ));
     }
+    // Where newer files of transformers keep what `rope_theta` says in older ones.
+    if let Some(rope) = config
+        .get("rope_parameters")
+        .filter(|value| !value.is_null())
+    {
+        let kind = rope["rope_type"].as_str().unwrap_or("default");
+        if kind != "default" {
+            return Err(SpecError::Config(format!(
+                "rope_parameters of type `{kind}` are not supported; use an unscaled model"
+            )));
+        }
+        spec.rope_theta = rope["rope_theta"].as_f64().unwrap_or(spec.rope_theta);
+    }
+    let window = config.get("sliding_window").and_then(Json::as_u64);
+    let unused = config.get("use_sliding_window") == Some(&Json::Bool(false));
+    if let Some(window) = window.filter(|_| !unused)
+        && (window as usize) < spec.max_position_embeddings
+    {
+        // Within the window all positions are seen, as they are here.
+        spec.max_position_embeddings = window as usize;
+    }
     let activation = config
         .get("hidden_act")
         .and_then(Json::as_str)

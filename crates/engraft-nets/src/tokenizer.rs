@@ -213,6 +213,13 @@ impl Tokenizer {
         });
         if let Some(chat) = &self.chat {
             config["chat_template"] = chat.source().into();
+            // The tokens that the template names, which need not be those that frame a text.
+            let [start, end] = chat.tokens().map(|token| match token {
+                "" => Value::Null,
+                token => token.into(),
+            });
+            config["bos_token"] = start;
+            config["eos_token"] = end;
         }
         config
     }

@@ -1,6 +1,6 @@
 //! What all causal language models share: token input, blocks with taps, attention heads.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use crate::{Batch, Input, Taps, Value};
 
@@ -37,6 +37,14 @@ impl Tokens {
     pub fn join_heads(&self, x: Tensor<4>) -> Tensor<2> {
         let [batch, heads, tokens, width] = x.dims();
         x.swap_dims(1, 2).reshape([batch * tokens, heads * width])
+    }
+}
+
+/// The tensor in another number format, untouched if it has it.
+pub(crate) fn in_format(tensor: Tensor<2>, dtype: DType) -> Tensor<2> {
+    match tensor.dtype() == dtype {
+        true => tensor,
+        false => tensor.cast(dtype),
     }
 }
 

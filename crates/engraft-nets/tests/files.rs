@@ -5,7 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engraft_nets::{Network, Taps, Value, load_into};
+use burn::tensor::Device;
+use engraft_nets::{
+    Network, Taps, Tokenizer, Value, from_config, load_folder, load_into, save_folder,
+};
 use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
 use support::{close, gpt, llama, logits, network, tokens, value};
@@ -124,4 +127,69 @@ fn a_stored_head_that_is_tied_is_left_alone_and_an_untied_one_is_used() {
     assert_ne!(of(&*tied), of(&*untied));
     let embedding = Value::R2(tied.parameters()[0].r2()).to_vec();
     assert_eq!(embedding, untied.parameters()[0].value.to_vec());
+}
+
+#[test]
+fn rotary_settings_are_read_where_newer_files_keep_them() {
+    let config = |rope: serde_json::Value| {
+        let mut config = llama().config();
+        let known = config.as_object_mut().unwrap();
+        known.remove("rope_theta");
+        known.insert("rope_parameters".to_owned(), rope);
+        config
+    };
+    let device = Device::flex();
+    let newer = serde_json::json!({ "rope_type": "default", "rope_theta": 777.0 });
+    let network = from_config(&config(newer), &device).unwrap();
+    assert_eq!(network.config()["rope_theta"], 777.0);
+    assert!(network.config().get("rope_parameters").is_none());
+    let scaled = serde_json::json!({ "rope_type": "yarn", "rope_theta": 777.0 });
+    let error = from_config(&config(scaled), &device).err().unwrap();
+    assert!(error.to_string().contains("`yarn`"), "{error}");
+    let mut windowed = llama().config();
+    windowed["sliding_window"] = 100.into();
+    let network = from_config(&windowed, &device).unwrap();
+    assert_eq!(network.capabilities().context, Some(100));
+}
+
+#[test]
+fn a_chat_model_stops_and_speaks_as_before_when_it_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let words = Tokenizer::words(["a b c d e f g h i j"].into_iter());
+    save_folder(&first, &*llama(), Some(&words)).unwrap();
+    let change = |file: &str, key: &str, value: serde_json::Value| {
+        let path = first.join(file);
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        json[key] = value;
+        std::fs::write(&path, json.to_string()).unwrap();
+    };
+    change("config.json", "eos_token_id", serde_json::json!([2, 5]));
+    change(
+        "tokenizer_config.json",
+        "chat_template",
+        "{{ eos_token }}{{ bos_token }}".into(),
+    );
+    change("tokenizer_config.json", "eos_token", "d".into());
+    change(
+        "tokenizer_config.json",
+        "bos_token",
+        serde_json::Value::Null,
+    );
+    let loaded = load_folder(&first, &Device::flex()).unwrap();
+    save_folder(&second, &*loaded.network, loaded.tokenizer.as_ref()).unwrap();
+    let again = load_folder(&second, &Device::flex()).unwrap();
+    assert_eq!(
+        again.network.config()["eos_token_id"],
+        serde_json::json!([2, 5])
+    );
+    let filled = |loaded: &engraft_nets::Loaded| {
+        let chat = loaded.tokenizer.as_ref().unwrap().chat().unwrap();
+        chat.fill(&[], false).unwrap()
+    };
+    assert_eq!(
+        (filled(&loaded), filled(&again)),
+        ("d".to_owned(), "d".to_owned())
+    );
 }

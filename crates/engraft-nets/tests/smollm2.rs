@@ -115,8 +115,7 @@ fn inside(case: &mut Case, network: &dyn Network, ids: &[u32]) {
         };
         let last = ids.len() - 1;
         let seen = normed(state.clone());
-        let predicted =
-            engraft_ops::linear(seen.clone().slice([last..last + 1]), embed.clone(), None);
+        let predicted = engraft_ops::linear(seen.clone().narrow(0, last, 1), embed.clone(), None);
         lens.push(argmax(&Value::R2(predicted).to_vec()));
         // transformers counts the last state after the final norm.
         let counted = if index == blocks { seen } else { state.clone() };

@@ -2,10 +2,18 @@
 
 use burn::tensor::{Tensor, activation};
 
-use crate::{activation_kernel, node::Input};
+use crate::{
+    activation_kernel,
+    half::{is_half, widened},
+    node::Input,
+};
 
 /// GELU (tanh form, as GPT-2) of `x + bias`. `x` `[rows, width]`, `bias` `[width]`.
 pub fn gelu(x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    if is_half(&x) {
+        let dtype = x.dtype();
+        return gelu(widened(x), bias.map(widened)).cast(dtype);
+    }
     match (Input::of(&x), bias.as_ref().map(Input::of)) {
         (Some(x), None) => activation_kernel::gelu(x),
         (Some(x), Some(Some(bias))) => activation_kernel::gelu_bias(x, bias),
@@ -24,6 +32,10 @@ pub fn composed_gelu(x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
 
 /// `silu(gate) * up`, the gated MLP of the Llama family. Both `[rows, width]`.
 pub fn silu_gate(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    if is_half(&gate) {
+        let dtype = gate.dtype();
+        return silu_gate(widened(gate), widened(up)).cast(dtype);
+    }
     match (Input::of(&gate), Input::of(&up)) {
         (Some(gate), Some(up)) => activation_kernel::silu_gate([gate, up]),
         _ => composed_silu_gate(gate, up),

@@ -127,7 +127,21 @@ fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
     }
     let entry = verbs::method_among(&words)?;
     Ok(command.mut_subcommand("distill", |distill| {
-        entry.flags(distill.next_help_heading(format!("Settings of {}", entry.method.name)))
+        let (about, long) = (
+            distill.get_about().cloned(),
+            distill.get_long_about().cloned(),
+        );
+        let heading = format!("Settings of {}", entry.method.name);
+        // The flags of a method bring its own words for the command; the verb keeps its own.
+        let distill = entry.flags(distill.next_help_heading(heading));
+        let distill = match about {
+            Some(about) => distill.about(about),
+            None => distill,
+        };
+        match long {
+            Some(long) => distill.long_about(long),
+            None => distill.long_about(None::<&'static str>),
+        }
     }))
 }
 

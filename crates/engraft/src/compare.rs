@@ -133,19 +133,30 @@ fn variant(recipe: &Recipe, methods: &[String], seed: u64) -> anyhow::Result<Rec
                     .iter()
                     .filter_map(|key| text(key)),
             );
-            kept.insert(0, step.clone());
+            kept.insert(0, varied(step));
         }
     }
     for method in methods {
         let mut step: Map<String, Value> = template.clone();
         step.insert("name".to_owned(), json!(method));
         step.insert("method".to_owned(), json!(method));
+        step.shift_remove("seed");
         kept.push(json!({ "distill": step }));
     }
     let mut variant = recipe.clone();
     variant.root.insert("steps".to_owned(), Value::Array(kept));
     variant.root.insert("seed".to_owned(), json!(seed));
     Ok(variant)
+}
+
+/// A step that follows the recipe's seed, whatever it pinned.
+fn varied(step: &Value) -> Value {
+    let mut step = step.clone();
+    let bodies = step.as_object_mut().into_iter().flat_map(Map::values_mut);
+    for body in bodies.filter_map(Value::as_object_mut) {
+        body.shift_remove("seed");
+    }
+    step
 }
 
 fn standings(methods: &[String], runs: &[Vec<StepResult>]) -> Vec<Standing> {

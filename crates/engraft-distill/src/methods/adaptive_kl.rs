@@ -131,7 +131,11 @@ fn parity(case: &mut Case) -> Result<(), ParityError> {
     let mu = case.number("mu")? as f32;
     let rows = Rows::read(case)?;
     let softmax = |logits: Tensor<2>| log_softmax(logits, 1).exp();
-    let (head, tail) = ratios(softmax(rows.teacher.clone()), softmax(rows.student.clone()), mu);
+    let (head, tail) = ratios(
+        softmax(rows.teacher.clone()),
+        softmax(rows.student.clone()),
+        mu,
+    );
     case.output_f32("head_ratio", &values(head));
     case.output_f32("tail_ratio", &values(tail));
     for (suffix, taid_port) in [("official", false), ("taid_port", true)] {

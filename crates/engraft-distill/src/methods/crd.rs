@@ -119,8 +119,8 @@ impl Objective for Contrast {
         let teacher = unit(self.teacher.apply(teacher.autodiff()));
         let samples = self.banks.student.rows();
         let mut contrast = Vec::with_capacity(view.samples.len() * (self.negatives + 1));
-        for (row, &sample) in view.samples.iter().enumerate() {
-            let key = format!("crd negatives {} {row}", view.step.index);
+        for &sample in view.samples {
+            let key = format!("crd negatives {} {sample}", view.step.index);
             let mut rng = ChaCha8Rng::seed_from_u64(keyed_seed(self.seed, &key));
             contrast.push(sample as i64);
             contrast.extend((0..self.negatives).map(|_| rng.random_range(0..samples) as i64));
@@ -177,9 +177,12 @@ impl Bank {
     fn update(&mut self, index: &[i64], embeddings: Tensor<2>, momentum: f32) {
         let bank = self.rows.r2().inner();
         let [_, width] = bank.dims();
-        let at = Tensor::<1, Int>::from_data(TensorData::new(index.to_vec(), [index.len()]), &bank.device());
+        let at = Tensor::<1, Int>::from_data(
+            TensorData::new(index.to_vec(), [index.len()]),
+            &bank.device(),
+        );
         let new = values(unit(
-            bank.clone().select(0, at) * momentum + embeddings.detach().inner() * (1.0 - momentum),
+            bank.clone().select(0, at) * momentum + embeddings.detach().inner().to_device(&bank.device()) * (1.0 - momentum),
         ));
         let mut all = values(bank);
         for (row, &sample) in index.iter().enumerate() {
@@ -188,7 +191,10 @@ impl Bank {
         }
         let samples = all.len() / width;
         let device = Device::flex();
-        self.rows.value = Value::R2(Tensor::from_data(TensorData::new(all, [samples, width]), &device));
+        self.rows.value = Value::R2(Tensor::from_data(
+            TensorData::new(all, [samples, width]),
+            &device,
+        ));
     }
 }
 
@@ -203,24 +209,37 @@ struct Banks {
 
 impl Banks {
     /// Scores both sides, then updates the banks. `contrast`: `[batch, 1 + negatives]`, own sample first.
-    fn step(&mut self, student: Tensor<2>, teacher: Tensor<2>, index: &[i64], contrast: Vec<i64>) -> Tensor<1> {
+    fn step(
+        &mut self,
+        student: Tensor<2>,
+        teacher: Tensor<2>,
+        index: &[i64],
+        contrast: Vec<i64>,
+    ) -> Tensor<1> {
         let samples = self.student.rows();
         let score = |bank: &Bank, embeddings: &Tensor<2>| {
             let [batch, width] = embeddings.dims();
             let many = contrast.len() / batch;
             let bank = bank.rows.r2().inner();
-            let at = Tensor::<1, Int>::from_data(TensorData::new(contrast.clone(), [batch * many]), &bank.device());
-            let rows = bank.select(0, at).reshape([batch, many, width]).autodiff();
+            let at = Tensor::<1, Int>::from_data(
+                TensorData::new(contrast.clone(), [batch * many]),
+                &bank.device(),
+            );
+            let device = embeddings.device().without_autodiff();
+            let rows = bank.select(0, at).reshape([batch, many, width]);
+            let rows = rows.to_device(&device).autodiff();
             let scores = rows.matmul(embeddings.clone().reshape([batch, width, 1]));
             (scores / self.tau).exp().reshape([batch, many])
         };
         let student_scores = score(&self.teacher, &student);
         let teacher_scores = score(&self.student, &teacher);
-        let scale = |scores: &Tensor<2>| scalar(scores.clone().inner().mean()) as f32 * samples as f32;
+        let scale =
+            |scores: &Tensor<2>| scalar(scores.clone().inner().mean()) as f32 * samples as f32;
         let (for_student, for_teacher) = *self
             .scales
             .get_or_insert_with(|| (scale(&student_scores), scale(&teacher_scores)));
-        let loss = side(student_scores / for_student, samples) + side(teacher_scores / for_teacher, samples);
+        let loss = side(student_scores / for_student, samples)
+            + side(teacher_scores / for_teacher, samples);
         self.student.update(index, student, self.momentum);
         self.teacher.update(index, teacher, self.momentum);
         loss
@@ -247,7 +266,10 @@ fn unit(rows: Tensor<2>) -> Tensor<2> {
 fn parity(case: &mut Case) -> Result<(), ParityError> {
     let bank = |case: &Case, name: &str| -> Result<Bank, ParityError> {
         let numbers = case.input(name)?;
-        Ok(Bank::from(name, TensorData::new(numbers.f32(), numbers.rows())))
+        Ok(Bank::from(
+            name,
+            TensorData::new(numbers.f32(), numbers.rows()),
+        ))
     };
     let mut banks = Banks {
         student: bank(case, "memory_s_before")?,
@@ -259,7 +281,9 @@ fn parity(case: &mut Case) -> Result<(), ParityError> {
     let (samples, negatives) = (case.number("n_data")? as usize, case.number("K")? as usize);
     let contrast = case.input("contrast_idx")?;
     if banks.student.rows() != samples || contrast.rows()[1] != negatives + 1 {
-        return Err(ParityError::Computation("n_data or K differs from the tensors".to_owned()));
+        return Err(ParityError::Computation(
+            "n_data or K differs from the tensors".to_owned(),
+        ));
     }
     let student = matrix(case.input("v_s")?).autodiff().require_grad();
     let teacher = matrix(case.input("v_t")?).autodiff();

@@ -139,9 +139,13 @@ fn scale_gradient(x: Tensor<1>, factor: f32) -> Tensor<1> {
 
 fn parity(case: &mut Case) -> Result<(), ParityError> {
     let reversal = case.number("ctkd_lambda")? as f32;
-    let mut objective = Curriculum::new(Ctkd { reversal, ramp: 0.0 });
+    let mut objective = Curriculum::new(Ctkd {
+        reversal,
+        ramp: 0.0,
+    });
     let device = Device::flex().autodiff();
-    let theta = Tensor::<1>::from_floats([case.input("ctkd_theta")?.f32()[0]], &device).require_grad();
+    let theta =
+        Tensor::<1>::from_floats([case.input("ctkd_theta")?.f32()[0]], &device).require_grad();
     objective.theta.value = Value::R1(theta.clone());
     let rows = Rows::read(case)?;
     let loss = rows.loss(&leaf(&rows.student), &mut objective);

@@ -11,7 +11,7 @@
 //! # How
 //! `alpha T^2 KL(b_t || b_s) + beta T^2 KL(p^ || q^)`, with `b = [p(y), 1 - p(y)]` and `p^`, `q^` the
 //! softmax without class y (its logit lowered by 1000); mean over rows, ramped in over `warmup` of
-//! the run. Added to the cross-entropy with weight 1 (`labels: 1, teacher: 1`).
+//! the run. Added to the cross-entropy with weight 1 (`label_weight: 1, teacher_weight: 1`).
 //!
 //! # Where paper and code differ and which we follow
 //! The official code takes logs of raw sums; `b` is clamped at 1e-12 here. The token form divides by
@@ -154,7 +154,11 @@ fn class_parity(case: &mut Case) -> Result<(), ParityError> {
     case.output("dkd_loss", [loss]);
     case.output_f32("grad_dkd", &gradient);
     for (name, alpha, beta) in [("tckd", 1.0, 0.0), ("nckd", 0.0, 1.0)] {
-        let mut part = Dkd { alpha, beta, ..both.clone() };
+        let mut part = Dkd {
+            alpha,
+            beta,
+            ..both.clone()
+        };
         case.output(name, [rows.evaluate(&mut part).0]);
     }
     Ok(())

@@ -23,12 +23,19 @@
 
 use burn::tensor::Tensor;
 use clap::Args;
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_nets::Parameter;
 use engraft_ops::linear;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
 use serde::{Deserialize, Serialize};
 
-use crate::{DistillMethod, Objective, Run, View, projection::Projection, reference::{Features, matrix}};
+use crate::{
+    DistillMethod, Objective, Run, View,
+    projection::Projection,
+    reference::{Features, matrix},
+};
 
 /// Settings of `fitnets`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Args)]

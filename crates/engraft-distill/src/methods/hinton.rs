@@ -5,7 +5,7 @@
 //! each other, next to the labels.
 //!
 //! # When to use it, when not
-//! The standard for classifiers; combine with labels (`labels: 0.1, teacher: 0.9`). For language
+//! The standard for classifiers; combine with labels (`label_weight: 0.1, teacher_weight: 0.9`). For language
 //! models a temperature above 1 usually hurts: use `kl`.
 //!
 //! # How

@@ -28,12 +28,18 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
-use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
 use super::{kl::ForwardKl, reverse_kl::Reverse};
+use crate::{
+    DistillMethod, Objective, Run,
+    reference::{Rows, digits},
+};
 
 /// Settings of `jsd`.
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
@@ -59,7 +65,18 @@ impl Default for Jsd {
 impl DistillMethod for Jsd {
     const NAME: &'static str = "jsd";
     const NEEDS: &'static [Need] = &[Need::FullLogits, Need::SameVocabulary];
-    const CHECKS: &'static [Check] = &[Check { slug: "kd-baselines", kind: "token_gjs", run: gkd_parity }, Check { slug: "kd-baselines", kind: "token_divergences", run: distillm_parity }];
+    const CHECKS: &'static [Check] = &[
+        Check {
+            slug: "kd-baselines",
+            kind: "token_gjs",
+            run: gkd_parity,
+        },
+        Check {
+            slug: "kd-baselines",
+            kind: "token_divergences",
+            run: distillm_parity,
+        },
+    ];
 
     fn check(&self) -> Result<(), String> {
         super::kl::positive_temperature(self.temperature)?;
@@ -94,9 +111,17 @@ impl Pointwise for Mixture {
         )
     }
 
-    fn composed(&self, p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        q: Tensor<2>,
+        log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
         let (teacher, student) = (p * self.beta, q * (1.0 - self.beta));
-        let log_m = (teacher.clone() + student.clone()).clamp_min(f32::MIN_POSITIVE).log();
+        let log_m = (teacher.clone() + student.clone())
+            .clamp_min(f32::MIN_POSITIVE)
+            .log();
         teacher * (log_p - log_m.clone()) + student * (log_q - log_m)
     }
 }

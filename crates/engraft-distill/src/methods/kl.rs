@@ -29,7 +29,10 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +107,13 @@ impl Pointwise for ForwardKl {
         )
     }
 
-    fn composed(&self, p: Tensor<2>, _q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        _q: Tensor<2>,
+        log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
         p * (log_p - log_q)
     }
 }
@@ -122,7 +131,13 @@ impl Pointwise for CrossTerm {
         )
     }
 
-    fn composed(&self, p: Tensor<2>, _q: Tensor<2>, _log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        _q: Tensor<2>,
+        _log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
         p.neg() * log_q
     }
 }

@@ -22,7 +22,10 @@
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, View, reference::Features};
@@ -58,7 +61,12 @@ const EPS: f32 = 1e-7;
 
 fn loss(student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
     let neighbours = |features: Tensor<2>| {
-        let norm = features.clone().square().sum_dim(1).clamp_min(EPS * EPS).sqrt();
+        let norm = features
+            .clone()
+            .square()
+            .sum_dim(1)
+            .clamp_min(EPS * EPS)
+            .sqrt();
         let unit = features / (norm + EPS);
         let cosine = unit.clone().matmul(unit.transpose());
         let similarity = (cosine + 1.0) / 2.0;

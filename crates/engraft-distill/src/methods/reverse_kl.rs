@@ -26,7 +26,10 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise};
 use serde::{Deserialize, Serialize};
 
@@ -43,16 +46,18 @@ pub struct ReverseKl {
 
 impl Default for ReverseKl {
     fn default() -> Self {
-        Self {
-            temperature: 1.0,
-        }
+        Self { temperature: 1.0 }
     }
 }
 
 impl DistillMethod for ReverseKl {
     const NAME: &'static str = "reverse-kl";
     const NEEDS: &'static [Need] = &[Need::FullLogits, Need::SameVocabulary];
-    const CHECKS: &'static [Check] = &[Check { slug: "kd-baselines", kind: "token_divergences", run: parity }];
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "kd-baselines",
+        kind: "token_divergences",
+        run: parity,
+    }];
 
     fn check(&self) -> Result<(), String> {
         super::kl::positive_temperature(self.temperature)
@@ -82,7 +87,13 @@ impl Pointwise for Reverse {
         )
     }
 
-    fn composed(&self, _p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        _p: Tensor<2>,
+        q: Tensor<2>,
+        log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
         q * (log_q - log_p)
     }
 }

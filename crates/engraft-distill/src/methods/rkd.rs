@@ -24,7 +24,10 @@
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, View, reference::Features};
@@ -43,7 +46,10 @@ pub struct Rkd {
 
 impl Default for Rkd {
     fn default() -> Self {
-        Self { distance: 25.0, angle: 50.0 }
+        Self {
+            distance: 25.0,
+            angle: 50.0,
+        }
     }
 }
 
@@ -76,8 +82,13 @@ const EPS: f32 = 1e-12;
 /// `f_j - f_i`, `[batch, batch, width]`.
 fn differences(features: Tensor<2>) -> Tensor<3> {
     let [batch, width] = features.dims();
-    features.clone().reshape([1, batch, width]).expand([batch, batch, width])
-        - features.reshape([batch, 1, width]).expand([batch, batch, width])
+    features
+        .clone()
+        .reshape([1, batch, width])
+        .expand([batch, batch, width])
+        - features
+            .reshape([batch, 1, width])
+            .expand([batch, batch, width])
 }
 
 fn distance_loss(student: Tensor<3>, teacher: Tensor<3>, eps: f32) -> Tensor<1> {
@@ -87,7 +98,12 @@ fn distance_loss(student: Tensor<3>, teacher: Tensor<3>, eps: f32) -> Tensor<1> 
         let apart = Tensor::<2>::eye(batch, &device).neg() + 1.0;
         let squared = differences.square().sum_dim(2).reshape([batch, batch]);
         let distance = squared.clamp_min(eps).sqrt() * apart;
-        let positive = distance.clone().greater_elem(0.0).float().sum().clamp_min(1.0);
+        let positive = distance
+            .clone()
+            .greater_elem(0.0)
+            .float()
+            .sum()
+            .clamp_min(1.0);
         let mean = (distance.clone().sum() / positive).clamp_min(eps);
         distance / mean.unsqueeze()
     };

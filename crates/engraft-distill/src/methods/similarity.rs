@@ -20,7 +20,10 @@
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, View, reference::Features};

@@ -24,12 +24,18 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
-use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
 use super::jsd::unit_interval;
+use crate::{
+    DistillMethod, Objective, Run,
+    reference::{Rows, digits},
+};
 
 /// Settings of `skew-kl`.
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
@@ -55,7 +61,11 @@ impl Default for SkewKl {
 impl DistillMethod for SkewKl {
     const NAME: &'static str = "skew-kl";
     const NEEDS: &'static [Need] = &[Need::FullLogits, Need::SameVocabulary];
-    const CHECKS: &'static [Check] = &[Check { slug: "kd-baselines", kind: "token_divergences", run: parity }];
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "kd-baselines",
+        kind: "token_divergences",
+        run: parity,
+    }];
 
     fn check(&self) -> Result<(), String> {
         super::kl::positive_temperature(self.temperature)?;
@@ -65,7 +75,9 @@ impl DistillMethod for SkewKl {
     fn objective(&self, _run: &Run) -> Box<dyn Objective> {
         Box::new(Matching {
             temperature: self.temperature,
-            ..Matching::new(Arc::new(Skew { lambda: self.lambda }))
+            ..Matching::new(Arc::new(Skew {
+                lambda: self.lambda,
+            }))
         })
     }
 }
@@ -89,7 +101,13 @@ impl Pointwise for Skew {
         )
     }
 
-    fn composed(&self, p: Tensor<2>, q: Tensor<2>, _log_p: Tensor<2>, _log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        q: Tensor<2>,
+        _log_p: Tensor<2>,
+        _log_q: Tensor<2>,
+    ) -> Tensor<2> {
         let m = p.clone() * self.lambda + q * (1.0 - self.lambda);
         p.neg() * m.clamp_min(f32::MIN_POSITIVE).log()
     }
@@ -97,7 +115,9 @@ impl Pointwise for Skew {
 
 fn parity(case: &mut Case) -> Result<(), ParityError> {
     for lambda in case.numbers("skew_lambdas")? {
-        let mut objective = Matching::new(Arc::new(Skew { lambda: lambda as f32 }));
+        let mut objective = Matching::new(Arc::new(Skew {
+            lambda: lambda as f32,
+        }));
         Rows::answer(case, &format!("sfkl{}", digits(lambda)), &mut objective)?;
     }
     Ok(())

@@ -23,12 +23,18 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
-use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
 use super::jsd::unit_interval;
+use crate::{
+    DistillMethod, Objective, Run,
+    reference::{Rows, digits},
+};
 
 /// Settings of `skew-reverse-kl`.
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
@@ -54,7 +60,11 @@ impl Default for SkewReverseKl {
 impl DistillMethod for SkewReverseKl {
     const NAME: &'static str = "skew-reverse-kl";
     const NEEDS: &'static [Need] = &[Need::FullLogits, Need::SameVocabulary];
-    const CHECKS: &'static [Check] = &[Check { slug: "kd-baselines", kind: "token_divergences", run: parity }];
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "kd-baselines",
+        kind: "token_divergences",
+        run: parity,
+    }];
 
     fn check(&self) -> Result<(), String> {
         super::kl::positive_temperature(self.temperature)?;
@@ -64,7 +74,9 @@ impl DistillMethod for SkewReverseKl {
     fn objective(&self, _run: &Run) -> Box<dyn Objective> {
         Box::new(Matching {
             temperature: self.temperature,
-            ..Matching::new(Arc::new(SkewReverse { lambda: self.lambda }))
+            ..Matching::new(Arc::new(SkewReverse {
+                lambda: self.lambda,
+            }))
         })
     }
 }
@@ -89,7 +101,13 @@ impl Pointwise for SkewReverse {
         )
     }
 
-    fn composed(&self, p: Tensor<2>, q: Tensor<2>, _log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        q: Tensor<2>,
+        _log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
         let m = p * (1.0 - self.lambda) + q.clone() * self.lambda;
         q * (log_q - m.clamp_min(f32::MIN_POSITIVE).log())
     }
@@ -97,7 +115,9 @@ impl Pointwise for SkewReverse {
 
 fn parity(case: &mut Case) -> Result<(), ParityError> {
     for lambda in case.numbers("skew_lambdas")? {
-        let mut objective = Matching::new(Arc::new(SkewReverse { lambda: lambda as f32 }));
+        let mut objective = Matching::new(Arc::new(SkewReverse {
+            lambda: lambda as f32,
+        }));
         Rows::answer(case, &format!("srkl{}", digits(lambda)), &mut objective)?;
     }
     Ok(())

@@ -23,12 +23,18 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise};
 use serde::{Deserialize, Serialize};
 
-use crate::{DistillMethod, Objective, Run, reference::{Rows, digits}};
 use super::jsd::unit_interval;
+use crate::{
+    DistillMethod, Objective, Run,
+    reference::{Rows, digits},
+};
 
 /// Settings of `symmetric-kl`.
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
@@ -54,7 +60,11 @@ impl Default for SymmetricKl {
 impl DistillMethod for SymmetricKl {
     const NAME: &'static str = "symmetric-kl";
     const NEEDS: &'static [Need] = &[Need::FullLogits, Need::SameVocabulary];
-    const CHECKS: &'static [Check] = &[Check { slug: "kd-baselines", kind: "token_divergences", run: parity }];
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "kd-baselines",
+        kind: "token_divergences",
+        run: parity,
+    }];
 
     fn check(&self) -> Result<(), String> {
         super::kl::positive_temperature(self.temperature)?;
@@ -64,7 +74,9 @@ impl DistillMethod for SymmetricKl {
     fn objective(&self, _run: &Run) -> Box<dyn Objective> {
         Box::new(Matching {
             temperature: self.temperature,
-            ..Matching::new(Arc::new(Symmetric { lambda: self.lambda }))
+            ..Matching::new(Arc::new(Symmetric {
+                lambda: self.lambda,
+            }))
         })
     }
 }
@@ -89,7 +101,13 @@ impl Pointwise for Symmetric {
         )
     }
 
-    fn composed(&self, p: Tensor<2>, q: Tensor<2>, log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        q: Tensor<2>,
+        log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
         q * (log_q.clone() - log_p) * self.lambda - p * log_q * (1.0 - self.lambda)
     }
 }
@@ -97,6 +115,8 @@ impl Pointwise for Symmetric {
 fn parity(case: &mut Case) -> Result<(), ParityError> {
     let lambda = case.number("symmetric_lambda")?;
     let suffix = format!("sym{}", digits(lambda));
-    let term = Symmetric { lambda: lambda as f32 };
+    let term = Symmetric {
+        lambda: lambda as f32,
+    };
     Rows::answer(case, &suffix, &mut Matching::new(Arc::new(term)))
 }

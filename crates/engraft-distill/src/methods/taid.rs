@@ -93,10 +93,16 @@ impl DistillMethod for Taid {
 
     fn check(&self) -> Result<(), String> {
         if !(0.0..1.0).contains(&self.t_start) {
-            return Err(format!("t_start is {}; it must lie from 0 to below 1", self.t_start));
+            return Err(format!(
+                "t_start is {}; it must lie from 0 to below 1",
+                self.t_start
+            ));
         }
         if !(self.t_start..=1.0).contains(&self.t_end) {
-            return Err(format!("t_end is {}; it must lie from t_start to 1", self.t_end));
+            return Err(format!(
+                "t_end is {}; it must lie from t_start to 1",
+                self.t_end
+            ));
         }
         if !(0.0..=1.0).contains(&self.alpha) || !(0.0..1.0).contains(&self.beta) {
             return Err("alpha must lie from 0 to 1 and beta from 0 to below 1".to_owned());

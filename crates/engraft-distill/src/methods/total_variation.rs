@@ -22,7 +22,10 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use clap::Args;
-use engraft_method::{Need, parity::{Case, Check, ParityError}};
+use engraft_method::{
+    Need,
+    parity::{Case, Check, ParityError},
+};
 use engraft_ops::{Block, Matching, Pointwise};
 use serde::{Deserialize, Serialize};
 
@@ -39,16 +42,18 @@ pub struct TotalVariation {
 
 impl Default for TotalVariation {
     fn default() -> Self {
-        Self {
-            temperature: 1.0,
-        }
+        Self { temperature: 1.0 }
     }
 }
 
 impl DistillMethod for TotalVariation {
     const NAME: &'static str = "tvd";
     const NEEDS: &'static [Need] = &[Need::FullLogits, Need::SameVocabulary];
-    const CHECKS: &'static [Check] = &[Check { slug: "kd-baselines", kind: "token_divergences", run: parity }];
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "kd-baselines",
+        kind: "token_divergences",
+        run: parity,
+    }];
 
     fn check(&self) -> Result<(), String> {
         super::kl::positive_temperature(self.temperature)
@@ -74,13 +79,23 @@ impl Pointwise for HalfAbsolute {
             |p, q, _, _| {
                 let difference = q - p;
                 // `signum` of 0 is 1, and the slope there is 0.
-                let sign = if difference == 0.0 { 0.0 } else { difference.signum() };
+                let sign = if difference == 0.0 {
+                    0.0
+                } else {
+                    difference.signum()
+                };
                 (0.5 * difference.abs(), 0.5 * q * sign)
             },
         )
     }
 
-    fn composed(&self, p: Tensor<2>, q: Tensor<2>, _log_p: Tensor<2>, _log_q: Tensor<2>) -> Tensor<2> {
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        q: Tensor<2>,
+        _log_p: Tensor<2>,
+        _log_q: Tensor<2>,
+    ) -> Tensor<2> {
         (p - q).abs() * 0.5
     }
 }

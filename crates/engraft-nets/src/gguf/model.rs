@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::container::{self, Container, Meta};
 use super::{GgufError, vocabulary};
 use crate::{
-    FolderError, Loaded, Network, Parameter, Tokenizer, Value,
+    FolderError, Loaded, Parameter, Tokenizer, Value,
     spec::{Extent, from_config_of},
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn load(path: &Path, device: &Device) -> Result<Loaded, FolderError> 
     let folder = path.parent().unwrap_or(Path::new("."));
     let tokenizer = match folder.join("tokenizer.json").exists() {
         true => Tokenizer::of_folder(folder, &config)?,
-        false => Some(vocabulary::tokenizer(&container).map_err(fail)?),
+        false => Some(vocabulary::tokenizer(path, &container).map_err(fail)?),
     };
     crate::folder::fits(path, tokenizer.as_ref(), &*network)?;
     Ok(Loaded { network, tokenizer })

@@ -1,6 +1,8 @@
 //! The tokenizer of a GGUF file as a `tokenizer.json`: byte-level BPE with the file's own rule for
 //! cutting a text into words.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::container::{Container, Meta};
@@ -24,7 +26,7 @@ pub(super) fn size(container: &Container) -> Option<usize> {
 }
 
 /// The file's tokenizer; what is wrong is said in one clause.
-pub(super) fn tokenizer(container: &Container) -> Result<Tokenizer, String> {
+pub(super) fn tokenizer(path: &Path, container: &Container) -> Result<Tokenizer, String> {
     let metadata = |key: &str| container.metadata.get(&format!("tokenizer.ggml.{key}"));
     let model = metadata("model").and_then(Meta::text).unwrap_or_default();
     if model != "gpt2" {
@@ -95,7 +97,7 @@ pub(super) fn tokenizer(container: &Container) -> Result<Tokenizer, String> {
         Some(source) => {
             let start = named(id("bos_token_id")).unwrap_or_default();
             let end = named(Some(end)).unwrap_or_default();
-            Some(ChatTemplate::new(source, &start, &end).map_err(|error| error.to_string())?)
+            Some(ChatTemplate::new(source, &start, &end, path))
         }
     };
     Tokenizer::of_json(&whole, specials, chat)

@@ -70,7 +70,7 @@ pub(super) struct Teach {
     /// Data the model knows: measured before and after.
     #[arg(long, value_name = "FILE")]
     keep: Option<String>,
-    /// Replay the kept data: its share of every batch, from 0 to 1.
+    /// Replay the kept data: its share of every batch, from 0 to below 1.
     #[arg(long, default_value_t = 0.0)]
     replay_share: f64,
     #[command(flatten)]

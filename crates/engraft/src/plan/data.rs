@@ -353,6 +353,52 @@ impl Data {
     }
 }
 
+impl Data {
+    /// Batches of the held-out part to watch during training, where there is one.
+    pub fn held_out(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        train: &TrainConfig,
+    ) -> Result<Option<Box<dyn BatchSource>>, DataError> {
+        if train.eval_every == 0 {
+            return Ok(None);
+        }
+        let sampling = Sampling::from(train);
+        let text = tokenizer.map(|tokenizer| (encoder(tokenizer), marks(tokenizer)));
+        Ok(match (self, text) {
+            (
+                Self::Text {
+                    path,
+                    test,
+                    context,
+                    ..
+                },
+                Some((encode, marks)),
+            ) if !test.is_empty() => Some(Box::new(TextSource::from_text(
+                path, test, &encode, marks, *context, sampling,
+            )?)),
+            (Self::Records { test, context, .. }, Some((encode, marks))) if !test.is_empty() => {
+                let source = TextSource::from_records(test, &encode, marks, *context, sampling)?;
+                Some(Box::new(source))
+            }
+            (
+                Self::Images {
+                    test,
+                    held_out: true,
+                    normalization,
+                    ..
+                },
+                _,
+            ) => {
+                let plain = Augment::default();
+                let source = ImageSource::new(test.clone(), normalization, plain, sampling)?;
+                Some(Box::new(source))
+            }
+            _ => None,
+        })
+    }
+}
+
 /// The tokenizer as the data code takes it.
 pub fn encoder(tokenizer: &Tokenizer) -> Encoder {
     let tokenizer = tokenizer.clone();

@@ -426,6 +426,10 @@ impl Resolver<'_> {
                 self.complaints.add(&place, problem);
             }
         }
+        let device = student.network().parameters()[0].device();
+        if let Err(error) = step.train.validate_device(&device) {
+            complain(error.to_string());
+        }
         if let Err(error) = step.train.validate_groups(student.network()) {
             complain(error.to_string());
         }

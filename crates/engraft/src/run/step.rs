@@ -9,6 +9,7 @@ use engraft_probe::{Entry, Measurement, ledger::Artifact};
 use engraft_train::{
     BatchSource, CrossEntropy, Loss, RunFiles, Trained, Trainer, data::Replay, memory,
 };
+use serde_json::Value;
 
 use super::{Session, StepResult, place};
 use crate::{
@@ -22,7 +23,7 @@ impl Session<'_> {
     pub(super) fn step(&self, step: &Step) -> anyhow::Result<(StepResult, Box<dyn Network>)> {
         let before = &*self.models[&step.model];
         let inputs = self.inputs(step);
-        let key = key(step, &inputs);
+        let key = self.key(step, &inputs);
         let folder = place::steps(&self.plan.out).join(&step.name);
         let model = place::models(&self.plan.out).join(&step.name);
         let files = RunFiles::in_folder(&folder, key.clone());
@@ -83,6 +84,35 @@ impl Session<'_> {
         (content_hash(&*network) == output.hash).then_some(network)
     }
 
+    /// Hash of what decides a step's result: itself, its inputs by content, how texts become tokens,
+    /// the device, and this version of us.
+    fn key(&self, step: &Step, inputs: &[Artifact]) -> String {
+        let mut decides = step.clone();
+        // How often a checkpoint is written decides nothing.
+        decides.train.checkpoint_every = 0;
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |text: &str| {
+            hasher.update(text.as_bytes()).update(b"\n");
+        };
+        add(env!("CARGO_PKG_VERSION"));
+        add(&serde_json::to_string(&decides).unwrap_or_default());
+        add(&format!("{:?}", self.plan.device));
+        if let Some(tokenizer) = &self.plan.tokenizer {
+            add(&tokenizer.json());
+            let ends = (tokenizer.end_of_text(), tokenizer.pad());
+            add(&format!("{:?} {ends:?}", tokenizer.start_of_text()));
+        }
+        for input in inputs {
+            add(&format!("{} {}", input.role, input.hash));
+            if let Some(model) = self.models.get(&input.name)
+                && ["model", "teacher"].contains(&input.role.as_str())
+            {
+                add(&description(&**model));
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     fn train(
         &self,
         step: &Step,
@@ -91,7 +121,12 @@ impl Session<'_> {
     ) -> anyhow::Result<Trained> {
         let source = self.source(step)?;
         let mut loss = self.loss(step)?;
-        let trainer = Trainer::new(&step.name, &step.train, files, &*self.progress, &self.stop);
+        let held_out =
+            self.plan.data[&step.on].held_out(self.plan.tokenizer.as_ref(), &step.train)?;
+        let trainer = Trainer {
+            held_out: held_out.as_deref(),
+            ..Trainer::new(&step.name, &step.train, files, &*self.progress, &self.stop)
+        };
         Ok(trainer.run(before.detached(), &mut *loss, &*source, &mut [])?)
     }
 
@@ -190,9 +225,12 @@ impl Session<'_> {
             measurements.extend(now);
         }
         let others: Vec<&Data> = step.keep.iter().map(|name| &self.plan.data[name]).collect();
-        let spill = measure::spilled(data, &others, tokenizer, before, after);
-        measurements.extend(spill.clone());
         let is_probe = matches!(step.work, Work::Probe);
+        let spill = match is_probe {
+            true => None,
+            false => measure::spilled(data, &others, tokenizer, before, after),
+        };
+        measurements.extend(spill.clone());
         Entry {
             version: 1,
             id: key.to_owned(),
@@ -212,7 +250,7 @@ impl Session<'_> {
             gain: measure::headline(&learned),
             kept,
             kept_before,
-            spill: spill.filter(|_| !is_probe),
+            spill,
             measurements: dedup(measurements),
             bits: measure::bits(data, tokenizer, after),
             parameters: after.parameter_count() as u64,
@@ -255,13 +293,17 @@ fn dedup(measurements: Vec<Measurement>) -> Vec<Measurement> {
     kept
 }
 
-/// Hash of what decides a step's result: itself, its inputs by content, and this version of us.
-fn key(step: &Step, inputs: &[Artifact]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-    hasher.update(serde_json::to_string(step).unwrap_or_default().as_bytes());
-    for input in inputs {
-        hasher.update(format!("{} {}\n", input.role, input.hash).as_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
+/// What a network is besides its numbers, in the same order wherever it comes from. The ids of special
+/// tokens are the tokenizer's.
+fn description(network: &dyn Network) -> String {
+    let mut lines: Vec<String> = match network.config() {
+        Value::Object(config) => config
+            .into_iter()
+            .filter(|(key, _)| !key.ends_with("_token_id"))
+            .map(|(key, value)| format!("{key} {value}"))
+            .collect(),
+        other => vec![other.to_string()],
+    };
+    lines.sort_unstable();
+    lines.join("\n")
 }

@@ -27,6 +27,7 @@ fn every_verb_explains_itself() {
 fn distill_shows_the_settings_of_the_method_that_was_chosen() {
     let place = Workplace::new();
     let usual = place.engraft(&["distill", "--help"]).done();
+    assert!(usual.starts_with("Distil a teacher"), "{usual}");
     assert!(
         usual.contains("Settings of kl:") && !usual.contains("--t-start"),
         "{usual}"

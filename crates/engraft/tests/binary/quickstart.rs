@@ -142,6 +142,42 @@ fn a_changed_step_is_run_again_and_so_is_what_rests_on_it_but_nothing_else() {
 }
 
 #[test]
+fn a_model_of_the_same_numbers_but_other_heads_is_another_model() {
+    let place = Workplace::with_small_recipe();
+    let run = |set: &str| place.engraft(&["run", "small.yaml", "--out", "out", "--set", set]);
+    run("models.student.gpt.heads=2").done();
+    let told = run("models.student.gpt.heads=4");
+    for (step, skipped) in STEPS
+        .into_iter()
+        .zip([true, false, false, false, false, false])
+    {
+        let said = told
+            .err
+            .contains(&format!("{step}: finished before, skipped"));
+        assert_eq!(said, skipped, "{step}: {}", told.err);
+    }
+    told.done();
+    // How often a checkpoint is written changes no number.
+    let told = run("models.student.gpt.heads=4");
+    let often = place.engraft(&[
+        "run",
+        "small.yaml",
+        "--out",
+        "out",
+        "--set",
+        "models.student.gpt.heads=4",
+        "--set",
+        "steps.0.train.checkpoint_every=3",
+    ]);
+    told.done();
+    assert_eq!(
+        often.err.matches("finished before, skipped").count(),
+        STEPS.len()
+    );
+    often.done();
+}
+
+#[test]
 fn a_dry_run_prints_every_default_and_writes_nothing() {
     let place = Workplace::with_small_recipe();
     let before = place.files();
