@@ -182,7 +182,8 @@ impl Bank {
             &bank.device(),
         );
         let new = values(unit(
-            bank.clone().select(0, at) * momentum + embeddings.detach().inner().to_device(&bank.device()) * (1.0 - momentum),
+            bank.clone().select(0, at) * momentum
+                + embeddings.detach().inner().to_device(&bank.device()) * (1.0 - momentum),
         ));
         let mut all = values(bank);
         for (row, &sample) in index.iter().enumerate() {
