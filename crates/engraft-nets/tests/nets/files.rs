@@ -1,17 +1,15 @@
 //! Weights as other programs write them: in shards, in half precision, with what a model need not have.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support::{close, gpt, llama, logits, network, tokens, value};
 use burn::tensor::Device;
 use engraft_nets::{
     Network, Taps, Tokenizer, Value, from_config, load_folder, load_into, save_folder,
 };
 use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
-use support::{close, gpt, llama, logits, network, tokens, value};
 
 /// Every number of a network, by name.
 fn numbers(network: &dyn Network) -> Vec<(String, Vec<usize>, Vec<f32>)> {

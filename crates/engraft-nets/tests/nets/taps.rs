@@ -1,9 +1,7 @@
 //! Taps read, replace, silence and cut; a network without wishes computes the same.
 
-mod support;
-
+use crate::support::{close, gpt, images, llama, logits, mlp, resnet, tokens};
 use engraft_nets::{Mode, Network, Taps, Value, each_rank};
-use support::{close, gpt, images, llama, logits, mlp, resnet, tokens};
 
 fn all() -> Vec<(Box<dyn Network>, engraft_nets::Batch)> {
     vec![

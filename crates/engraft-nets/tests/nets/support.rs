@@ -1,7 +1,5 @@
 //! What tests of networks need: values from numbers, small networks, greedy text.
 
-#![allow(dead_code, reason = "every test file uses its own part")]
-
 use burn::tensor::{Device, Tensor, TensorData};
 use engraft_nets::{Batch, IGNORE, Input, InputShape, Mode, Network, Spec, Taps, Value, create};
 

@@ -2,16 +2,14 @@
 //!
 //! The weights are not part of this repository: without them the test says that it did not run.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support::{greedy, logits};
 use burn::tensor::{Device, Tensor};
 use engraft_method::parity::{self, Case, Check, ParityError};
 use engraft_nets::{
     Batch, IGNORE, Input, Loaded, Mode, Network, Parameter, Taps, Value, load_folder,
 };
-use support::{greedy, logits};
 
 /// Of logits, as the cases say.
 const TOLERANCE: f32 = 2e-3;

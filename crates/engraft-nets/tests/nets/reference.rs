@@ -1,9 +1,8 @@
 //! The networks equal transformers on the same weights: logits, hidden states and attention maps.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support;
 use burn::tensor::Device;
 use engraft_method::parity::{self, Case, Check, ParityError};
 use engraft_nets::{

@@ -1,9 +1,7 @@
 //! Deltas change what a layer does, only they are trained, and merging them changes nothing more.
 
-mod support;
-
+use crate::support::{close, gpt, llama, logits, tokens, value};
 use engraft_nets::{Delta, Mode, Network, Parameter, Role, Taps, each_rank};
-use support::{close, gpt, llama, logits, tokens, value};
 
 fn numbers(seed: f32, count: usize) -> Vec<f32> {
     (0..count).map(|i| (seed + i as f32).sin() * 0.3).collect()

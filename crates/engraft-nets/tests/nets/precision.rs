@@ -1,10 +1,8 @@
 //! Networks in bf16 compute what they do in f32, within its few digits, and pass gradients on.
 
-mod support;
-
+use crate::support::{gpt, images, llama, mlp, resnet, tokens};
 use burn::tensor::DType;
 use engraft_nets::{Mode, Role, Taps, Value, each_rank};
-use support::{gpt, images, llama, mlp, resnet, tokens};
 
 #[test]
 fn half_precision_stays_near_and_is_differentiable() {
