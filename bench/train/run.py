@@ -70,10 +70,9 @@ def python_with_torch():
         print(f"making an environment with PyTorch in {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
     if subprocess.run([python, "-c", "import torch"], stderr=subprocess.DEVNULL).returncode:
-        index = "https://download.pytorch.org/whl/cpu"
-        install = [python, "-m", "pip", "install", "--quiet", "torch"]
-        if subprocess.run([*install, "--index-url", index]).returncode:
-            subprocess.run(install, check=True)
+        # numpy only silences a warning of PyTorch's.
+        install = [python, "-m", "pip", "install", "--quiet", "torch", "numpy"]
+        subprocess.run(install, check=True)
     return str(python)
 
 
