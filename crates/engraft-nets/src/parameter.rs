@@ -1,6 +1,6 @@
 //! A named tensor of a network, of any rank.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// A tensor whose rank is known at run time only.
 #[derive(Clone, Debug)]
@@ -119,6 +119,20 @@ impl Parameter {
                 self.name,
                 other.dims()
             ),
+        }
+    }
+
+    /// A value of this parameter's shape, on its device, of these numbers.
+    ///
+    /// # Panics
+    /// If there are more or fewer numbers than the shape has.
+    pub fn holding(&self, numbers: Vec<f32>) -> Value {
+        let (shape, device) = (self.value.dims(), self.device());
+        let data = TensorData::new(numbers, shape);
+        match self.value {
+            Value::R1(_) => Value::R1(Tensor::from_data(data, &device)),
+            Value::R2(_) => Value::R2(Tensor::from_data(data, &device)),
+            Value::R4(_) => Value::R4(Tensor::from_data(data, &device)),
         }
     }
 

@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::{Tensor, TensorData};
 use half::{bf16, f16};
 use memmap2::Mmap;
 use serde_json::{Map, Value as Json, json};
@@ -229,13 +228,7 @@ fn read(store: &Store, parameter: &Parameter) -> Result<Value, WeightsError> {
             ),
         });
     }
-    let data = TensorData::new(store.numbers(name)?, shape);
-    let device = parameter.device();
-    Ok(match parameter.value {
-        Value::R1(_) => Value::R1(Tensor::from_data(data, &device)),
-        Value::R2(_) => Value::R2(Tensor::from_data(data, &device)),
-        Value::R4(_) => Value::R4(Tensor::from_data(data, &device)),
-    })
+    Ok(parameter.holding(store.numbers(name)?))
 }
 
 /// A network's parameters as one safetensors file, names in the order of the network.

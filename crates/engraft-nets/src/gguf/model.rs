@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use memmap2::Mmap;
 use serde_json::{Value as Json, json};
 
@@ -174,13 +174,7 @@ fn read(
     if let Some(heads) = rotated {
         numbers = halves(&numbers, heads, shape[0]);
     }
-    let data = TensorData::new(numbers, shape);
-    let device = parameter.device();
-    Ok(match parameter.value {
-        Value::R1(_) => Value::R1(Tensor::from_data(data, &device)),
-        Value::R2(_) => Value::R2(Tensor::from_data(data, &device)),
-        Value::R4(_) => Value::R4(Tensor::from_data(data, &device)),
-    })
+    Ok(parameter.holding(numbers))
 }
 
 /// Rows `2i` and `2i + 1` of every head become rows `i` and `i + width/2`.

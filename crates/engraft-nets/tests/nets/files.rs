@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::support::{close, gpt, llama, logits, network, tokens, value};
+use crate::support::{close, gpt, llama, logits, network, tokens};
 use burn::tensor::Device;
 use engraft_nets::{
     Network, Taps, Tokenizer, Value, from_config, load_folder, load_into, save_folder,
@@ -36,8 +36,7 @@ fn bytes(numbers: &[f32]) -> Vec<u8> {
 /// The same network with every number 0.
 fn emptied(mut network: Box<dyn Network>) -> Box<dyn Network> {
     for parameter in network.parameters_mut() {
-        let shape = parameter.value.dims();
-        parameter.value = value(vec![0.0; parameter.value.len()], &shape);
+        parameter.value = parameter.holding(vec![0.0; parameter.value.len()]);
     }
     network
 }

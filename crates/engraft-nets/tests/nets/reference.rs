@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use crate::support;
 use burn::tensor::Device;
 use engraft_method::parity::{self, Case, Check, ParityError};
-use engraft_nets::{
-    Batch, Input, Mode, Network, Taps, Value, each_rank, from_config, load_folder, load_into,
-};
+use engraft_nets::{Batch, Input, Mode, Network, Taps, Value, from_config, load_folder, load_into};
 
 /// Runs the network on the case's ids and fills in every output.
 fn answer(case: &mut Case, network: &dyn Network) -> Result<(), ParityError> {
@@ -52,9 +50,7 @@ fn with_given_weights(case: &mut Case) -> Result<(), ParityError> {
     let bytes = engraft_nets::weights::serialize(&*network);
     std::fs::write(&path, bytes).map_err(|e| fail(&e))?;
     for parameter in network.parameters_mut() {
-        let nothing = vec![0.0; parameter.value.len()];
-        let shape = each_rank!(&parameter.value, t => t.dims().to_vec());
-        parameter.value = support::value(nothing, &shape);
+        parameter.value = parameter.holding(vec![0.0; parameter.value.len()]);
     }
     load_into(&mut *network, &path).map_err(|e| fail(&e))?;
     answer(case, &*network)

@@ -349,9 +349,7 @@ impl Data {
             )?),
         })
     }
-}
 
-impl Data {
     /// Batches of the held-out part to watch during training, where there is one.
     pub fn held_out(
         &self,

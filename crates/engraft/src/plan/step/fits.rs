@@ -1,0 +1,120 @@
+//! Whether model, data and method of a step go together.
+
+use engraft_method::{Offer, unmet};
+
+use super::{Data, Model, Resolver, Section, Standing, Step, Work};
+
+impl Resolver<'_> {
+    /// Refuses rows that a model cannot read whole.
+    fn fits_context(&self, data: &str, model: &str) {
+        let found = || {
+            let network = self.standing(model)?.model;
+            network.too_long(self.opened(data)?, self.known.tokenizer?)
+        };
+        if let Some((longest, context)) = found() {
+            self.complaints.add(
+                &format!("data.{data}"),
+                format!(
+                    "its rows have up to {longest} tokens, the context of `{model}` is {context}; \
+                     raise `context` to {longest} or more"
+                ),
+            );
+        }
+    }
+
+    /// Refuses what model, teacher and data cannot give.
+    pub(super) fn fits(&self, section: &Section<'_>, step: &Step) {
+        let complain = |what: String| self.complaints.add(&section.place, what);
+        let tokenizer = self.known.tokenizer;
+        let (Some(data), Some(student)) = (self.opened(&step.on), self.standing(&step.model))
+        else {
+            return;
+        };
+        let student = student.model;
+        let mut seen = vec![("on", &step.on)];
+        seen.extend(step.keep.iter().map(|name| ("keep", name)));
+        if let Work::Learn {
+            replay: Some(replay),
+            ..
+        } = &step.work
+        {
+            seen.push(("replay", replay));
+        }
+        for (key, name) in seen {
+            let Some(data) = self.opened(name) else {
+                continue;
+            };
+            if let Some(problem) = student.cannot_take(data) {
+                complain(format!("{key} `{name}`: {problem}"));
+                continue;
+            }
+            self.fits_context(name, &step.model);
+            let place = format!("data.{name}");
+            let trains = key != "keep" && !matches!(step.work, Work::Probe);
+            let checks = [
+                trains.then(|| data.gives_no_batches(tokenizer, &step.train)),
+                tokenizer.map(|tokenizer| data.measures_nothing(tokenizer)),
+            ];
+            if let Some(problem) = checks.into_iter().flatten().flatten().next() {
+                self.complaints.add(&place, problem);
+            }
+        }
+        let device = student.network().parameters()[0].device();
+        if let Err(error) = step.train.validate_device(&device) {
+            complain(error.to_string());
+        }
+        if let Err(error) = step.train.validate_groups(student.network()) {
+            complain(error.to_string());
+        }
+        let Work::Distill {
+            teacher, method, ..
+        } = &step.work
+        else {
+            return;
+        };
+        let Some(Standing {
+            model: teacher_model,
+            ..
+        }) = self.standing(teacher)
+        else {
+            return;
+        };
+        if let Some(problem) = teacher_model.cannot_take(data) {
+            complain(format!(
+                "the teacher `{teacher}` and the data `{}`: {problem}",
+                step.on
+            ));
+            return;
+        }
+        self.fits_context(&step.on, teacher);
+        let entry = engraft_distill::find(method).expect("found above");
+        let offers = offers(student, teacher_model, data);
+        if let Some(sentence) = unmet(method, entry.method.needs, &offers) {
+            complain(sentence);
+        }
+    }
+}
+
+fn offers(student: &Model, teacher: &Model, data: &Data) -> Vec<Offer> {
+    let (ours, theirs) = (
+        student.network().capabilities(),
+        teacher.network().capabilities(),
+    );
+    let mut offers = vec![Offer::FullLogits];
+    if ours.classes == theirs.classes && ours.causal_lm == theirs.causal_lm {
+        offers.push(Offer::SameVocabulary);
+    }
+    if ours.classes >= 3 {
+        offers.push(Offer::ThreeClasses);
+    }
+    if !ours.causal_lm {
+        offers.push(Offer::ClassLabels);
+    }
+    if ours.pooled_features && theirs.pooled_features {
+        offers.push(Offer::PooledFeatures);
+    }
+    if data.samples().is_some() {
+        offers.push(Offer::SampleIndex);
+    }
+    offers
+}
