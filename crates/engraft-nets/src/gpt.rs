@@ -181,10 +181,10 @@ impl Gpt {
         let qkv = block.c_attn.apply(block.ln_1.apply(x.clone()));
         let part = |at: usize| {
             let part = qkv.clone().slice([0..rows, at * width..(at + 1) * width]);
-            input.split_heads(part, self.spec.heads)
+            input.rows.split_heads(part, self.spec.heads)
         };
         let heads = taps.attend(index, part(0), part(1), part(2));
-        let x = x + block.c_proj.apply(input.join_heads(heads));
+        let x = x + block.c_proj.apply(input.rows.join_heads(heads));
         let up = block.c_fc.without_bias(block.ln_2.apply(x.clone()));
         let up = engraft_ops::gelu(up, block.c_fc.bias.as_ref().map(Parameter::r1));
         x + block.mlp_proj.apply(up)
@@ -208,12 +208,12 @@ impl Network for Gpt {
     fn forward(&self, batch: &Batch, _mode: Mode, taps: &mut Taps) -> Signals {
         let embedding = self.wte.r2();
         let input = Tokens::upload(batch, &embedding);
-        let (rows, width) = (input.batch * input.tokens, self.spec.width);
+        let (rows, width) = (input.rows.batch * input.rows.tokens, self.spec.width);
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {
-            let positions = self.wpe.r2().slice([0..input.tokens, 0..width]);
+            let positions = self.wpe.r2().slice([0..input.rows.tokens, 0..width]);
             let tokens = embedding.clone().select(0, input.ids.clone());
-            let shape = [input.batch, input.tokens, width];
+            let shape = [input.rows.batch, input.rows.tokens, width];
             let both = (tokens.reshape(shape) + positions.unsqueeze()).reshape([rows, width]);
             in_format(both, self.ln_f.weight.r1().dtype())
         } else {

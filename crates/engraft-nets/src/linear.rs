@@ -3,7 +3,10 @@
 //! With deltas attached the layer computes `x · Wᵀ + bias + Σ_k w_k · delta_k(x)`, the weight
 //! frozen. Only the deltas then receive gradients and optimiser state.
 
+use std::{fmt, sync::Arc};
+
 use burn::tensor::Tensor;
+use engraft_ops::LowRank;
 
 use crate::{Parameter, Value};
 
@@ -89,12 +92,25 @@ struct Attached {
     delta: Delta,
 }
 
+/// Sees the input `[rows, in]` of a layer at every pass.
+pub type Watcher = Arc<dyn Fn(&Tensor<2>) + Send + Sync>;
+
+#[derive(Clone)]
+struct Watched(Watcher);
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched")
+    }
+}
+
 /// A linear layer: weight `[out, in]`, perhaps a bias `[out]`, and deltas.
 #[derive(Clone, Debug)]
 pub struct Linear {
     pub weight: Parameter,
     pub bias: Option<Parameter>,
     deltas: Vec<Attached>,
+    watcher: Option<Watched>,
 }
 
 impl Linear {
@@ -103,7 +119,13 @@ impl Linear {
             weight,
             bias,
             deltas: Vec::new(),
+            watcher: None,
         }
+    }
+
+    /// From now on shows the input of every pass to `watcher`.
+    pub fn watch(&mut self, watcher: Watcher) {
+        self.watcher = Some(Watched(watcher));
     }
 
     /// The name of the layer in the model's file: that of its weight without `.weight`.
@@ -129,8 +151,22 @@ impl Linear {
     }
 
     fn run(&self, x: Tensor<2>, bias: Option<&Parameter>) -> Tensor<2> {
-        let out = engraft_ops::linear(x.clone(), self.weight.r2(), bias.map(Parameter::r1));
-        self.deltas.iter().fold(out, |out, attached| {
+        if let Some(Watched(watcher)) = &self.watcher {
+            watcher(&x);
+        }
+        let (weight, bias) = (self.weight.r2(), bias.map(Parameter::r1));
+        let (out, rest) = match &self.deltas[..] {
+            [first, rest @ ..] if let Delta::LowRank { a, b } = &first.delta => {
+                let added = LowRank {
+                    a: a.r2(),
+                    b: b.r2(),
+                    factor: first.factor,
+                };
+                (engraft_ops::low_rank(x.clone(), weight, bias, added), rest)
+            }
+            all => (engraft_ops::linear(x.clone(), weight, bias), all),
+        };
+        rest.iter().fold(out, |out, attached| {
             let added = attached.delta.apply(x.clone());
             match attached.factor {
                 1.0 => out + added,
@@ -163,6 +199,12 @@ impl Linear {
             delta,
         });
         Ok(())
+    }
+
+    /// What is attached: name, factor and delta.
+    pub fn deltas(&self) -> impl Iterator<Item = (&str, f32, &Delta)> {
+        let attached = self.deltas.iter();
+        attached.map(|attached| (attached.name.as_str(), attached.factor, &attached.delta))
     }
 
     /// Adds `factor` times each delta to the weight for good; the layer then has none and may be

@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 use crate::{
     Batch, Capabilities, Head, Linear, Logits, Mode, Network, Parameter, Role, Signals, Taps,
     init::Init,
-    tokens::{Tokens, in_format},
+    recompute::{Recomputed, recompute},
+    tokens::{Rows, Tokens, in_format},
 };
 
 /// What a `config.json` of the family says; a recipe may write the same keys.
@@ -74,6 +75,22 @@ struct Block {
 }
 
 impl Block {
+    fn run(&self, index: usize, x: Tensor<2>, layout: &Layout, taps: &mut Taps) -> Tensor<2> {
+        let Layout { spec, rows, rotary } = layout;
+        let normed = engraft_ops::rms_norm(x.clone(), self.input_norm.r1(), spec.rms_norm_eps);
+        let project =
+            |layer: &Linear, heads: usize| rows.split_heads(layer.apply(normed.clone()), heads);
+        let q = rotary.apply(project(&self.q, spec.num_attention_heads));
+        let k = rotary.apply(project(&self.k, spec.kv_heads()));
+        let v = project(&self.v, spec.kv_heads());
+        let heads = rows.join_heads(taps.attend(index, q, k, v));
+        let x = x + self.o.apply(heads);
+        let normed = engraft_ops::rms_norm(x.clone(), self.post_norm.r1(), spec.rms_norm_eps);
+        let gate = self.gate.apply(normed.clone());
+        let gated = engraft_ops::silu_gate(gate, self.up.apply(normed));
+        x + self.down.apply(gated)
+    }
+
     fn parameters(&self) -> impl Iterator<Item = &Parameter> {
         let attention = [&self.q, &self.k, &self.v, &self.o];
         let mlp = [&self.gate, &self.up, &self.down];
@@ -116,6 +133,7 @@ pub struct Llama {
     blocks: Vec<Block>,
     norm: Parameter,
     head: Option<Parameter>,
+    recomputes: bool,
 }
 
 impl Llama {
@@ -173,39 +191,54 @@ impl Llama {
             spec: spec.clone(),
             vocab,
             config,
+            recomputes: false,
         }
     }
 
     pub fn spec(&self) -> &LlamaSpec {
         &self.spec
     }
+}
 
-    fn block(
-        &self,
-        index: usize,
-        x: Tensor<2>,
-        input: &Tokens,
-        rotary: &Rotary,
-        taps: &mut Taps,
-    ) -> Tensor<2> {
-        let block = &self.blocks[index];
-        let spec = &self.spec;
-        let normed = engraft_ops::rms_norm(x.clone(), block.input_norm.r1(), spec.rms_norm_eps);
-        let project =
-            |layer: &Linear, heads: usize| input.split_heads(layer.apply(normed.clone()), heads);
-        let q = rotary.apply(project(&block.q, spec.num_attention_heads));
-        let k = rotary.apply(project(&block.k, spec.kv_heads()));
-        let v = project(&block.v, spec.kv_heads());
-        let heads = input.join_heads(taps.attend(index, q, k, v));
-        let x = x + block.o.apply(heads);
-        let normed = engraft_ops::rms_norm(x.clone(), block.post_norm.r1(), spec.rms_norm_eps);
-        let gate = block.gate.apply(normed.clone());
-        let gated = engraft_ops::silu_gate(gate, block.up.apply(normed));
-        x + block.down.apply(gated)
+/// What all blocks of one pass share.
+#[derive(Clone)]
+struct Layout {
+    spec: LlamaSpec,
+    rows: Rows,
+    rotary: Rotary,
+}
+
+impl Layout {
+    /// The same off the graph.
+    fn inner(&self) -> Self {
+        let mut plain = self.clone();
+        plain.rotary.cos = plain.rotary.cos.inner();
+        plain.rotary.sin = plain.rotary.sin.inner();
+        plain
+    }
+}
+
+/// A block that is computed again on the way back.
+#[derive(Clone)]
+struct Once {
+    block: Block,
+    index: usize,
+    layout: Layout,
+}
+
+impl Recomputed for Once {
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        self.block.parameters_mut().collect()
+    }
+
+    fn run(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut nothing = Taps::none();
+        self.block.run(self.index, x, &self.layout, &mut nothing)
     }
 }
 
 /// Rotary position embedding, the two halves of a head rotated against each other.
+#[derive(Clone)]
 struct Rotary {
     /// `[tokens, head_width / 2]`
     cos: Tensor<2>,
@@ -252,29 +285,39 @@ impl Network for Llama {
         }
     }
 
-    fn forward(&self, batch: &Batch, _mode: Mode, taps: &mut Taps) -> Signals {
+    fn forward(&self, batch: &Batch, mode: Mode, taps: &mut Taps) -> Signals {
         let embedding = self.embed.r2();
         let input = Tokens::upload(batch, &embedding);
         let device = embedding.device();
-        let rotary = Rotary::new(
-            input.tokens,
-            self.spec.head_width(),
-            self.spec.rope_theta,
-            &embedding,
-            self.norm.r1().dtype(),
-        );
+        let dtype = self.norm.r1().dtype();
+        let (width, theta) = (self.spec.head_width(), self.spec.rope_theta);
+        let layout = Layout {
+            spec: self.spec.clone(),
+            rows: input.rows,
+            rotary: Rotary::new(input.rows.tokens, width, theta, &embedding, dtype),
+        };
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {
-            in_format(
-                embedding.clone().select(0, input.ids.clone()),
-                self.norm.r1().dtype(),
-            )
+            in_format(embedding.clone().select(0, input.ids), dtype)
         } else {
-            Tensor::zeros([input.batch * input.tokens, self.spec.hidden_size], &device)
+            Tensor::zeros([input.rows.count(), self.spec.hidden_size], &device)
         };
         x = taps.hidden_state(range.start, x);
+        let recomputes = self.recomputes && mode == Mode::Train && !taps.inside_blocks();
         for index in range {
-            x = self.block(index, x, &input, &rotary, taps);
+            let block = &self.blocks[index];
+            let again = recomputes.then(|| {
+                let once = Once {
+                    block: block.clone(),
+                    index,
+                    layout: layout.inner(),
+                };
+                recompute(&x, once)
+            });
+            x = match again.flatten() {
+                Some(x) => x,
+                None => block.run(index, x, &layout, taps),
+            };
             x = taps.hidden_state(index + 1, x);
         }
         Signals {
@@ -312,6 +355,11 @@ impl Network for Llama {
             .iter_mut()
             .flat_map(Block::linears_mut)
             .collect()
+    }
+
+    fn recomputes(&mut self, on: bool) -> bool {
+        self.recomputes = on;
+        true
     }
 
     /// The loaded `config.json` with what the network knows better on top.

@@ -66,6 +66,11 @@ impl Taps {
     pub fn none() -> Self {
         Self::default()
     }
+
+    /// Whether anything is wished of what happens inside a block.
+    pub(crate) fn inside_blocks(&self) -> bool {
+        !(self.want_attention.is_empty() && self.want_heads.is_empty() && self.silence.is_empty())
+    }
 }
 
 /// What a forward pass gives.
@@ -94,6 +99,12 @@ pub trait Network: Send {
 
     /// `config.json` as Hugging Face writes it (own `model_type` for our own nets).
     fn config(&self) -> serde_json::Value;
+
+    /// Turns activation checkpointing on or off: with it, training keeps only the input of every
+    /// block and computes the rest again on the way back. Returns whether the network can.
+    fn recomputes(&mut self, _on: bool) -> bool {
+        false
+    }
 
     fn boxed_clone(&self) -> Box<dyn Network>;
 }

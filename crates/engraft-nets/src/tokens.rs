@@ -7,6 +7,12 @@ use crate::{Batch, Input, Taps, Value};
 /// Token ids and how they are laid out.
 pub(crate) struct Tokens {
     pub ids: Tensor<1, Int>,
+    pub rows: Rows,
+}
+
+/// How the rows of `[batch * tokens, width]` are laid out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
     pub batch: usize,
     pub tokens: usize,
 }
@@ -21,20 +27,28 @@ impl Tokens {
         let data = TensorData::new(numbers, [ids.len()]);
         Self {
             ids: Tensor::from_data(data, &near.device()),
-            batch: shape[0],
-            tokens: shape[1],
+            rows: Rows {
+                batch: shape[0],
+                tokens: shape[1],
+            },
         }
+    }
+}
+
+impl Rows {
+    pub fn count(self) -> usize {
+        self.batch * self.tokens
     }
 
     /// `[batch * tokens, heads * width]` as `[batch, heads, tokens, width]`.
-    pub fn split_heads(&self, x: Tensor<2>, heads: usize) -> Tensor<4> {
+    pub fn split_heads(self, x: Tensor<2>, heads: usize) -> Tensor<4> {
         let width = x.dims()[1] / heads;
         x.reshape([self.batch, self.tokens, heads, width])
             .swap_dims(1, 2)
     }
 
-    /// The reverse of [`Tokens::split_heads`].
-    pub fn join_heads(&self, x: Tensor<4>) -> Tensor<2> {
+    /// The reverse of [`Rows::split_heads`].
+    pub fn join_heads(self, x: Tensor<4>) -> Tensor<2> {
         let [batch, heads, tokens, width] = x.dims();
         x.swap_dims(1, 2).reshape([batch * tokens, heads * width])
     }

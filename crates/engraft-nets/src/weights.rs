@@ -101,6 +101,12 @@ impl Store {
         Ok(())
     }
 
+    /// Names and shapes of all tensors, by name.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        let tensors = self.tensors.iter();
+        tensors.map(|(name, (_, listed))| (name.as_str(), &listed.shape[..]))
+    }
+
     /// The only file, or the folder of several.
     fn file(&self) -> PathBuf {
         match &self.maps[..] {
@@ -109,7 +115,8 @@ impl Store {
         }
     }
 
-    fn numbers(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+    /// The numbers of a tensor that is there.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
         let (file, listed) = &self.tensors[name];
         let (path, map) = &self.maps[*file];
         let bytes = &map[listed.bytes.clone()];
@@ -233,22 +240,22 @@ fn read(store: &Store, parameter: &Parameter) -> Result<Value, WeightsError> {
 
 /// A network's parameters as one safetensors file, names in the order of the network.
 pub fn serialize(network: &dyn Network) -> Vec<u8> {
+    let parameters = network.parameters().into_iter();
+    pack(parameters.map(|parameter| (parameter.name.clone(), &parameter.value)))
+}
+
+/// Named values as one safetensors file, in this order.
+pub(crate) fn pack<'v>(values: impl IntoIterator<Item = (String, &'v Value)>) -> Vec<u8> {
     let mut header = Map::new();
     header.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
     let mut data: Vec<u8> = Vec::new();
-    for parameter in network.parameters() {
+    for (name, value) in values {
         let start = data.len();
-        data.extend(
-            parameter
-                .value
-                .to_vec()
-                .iter()
-                .flat_map(|number| number.to_le_bytes()),
-        );
+        data.extend(bytes(value));
         let place = json!({
-            "dtype": "F32", "shape": parameter.value.dims(), "data_offsets": [start, data.len()],
+            "dtype": "F32", "shape": value.dims(), "data_offsets": [start, data.len()],
         });
-        header.insert(parameter.name.clone(), place);
+        header.insert(name, place);
     }
     let mut text = Json::Object(header).to_string().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');
@@ -258,14 +265,17 @@ pub fn serialize(network: &dyn Network) -> Vec<u8> {
     file
 }
 
+fn bytes(value: &Value) -> Vec<u8> {
+    let numbers = value.to_vec();
+    numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
+}
+
 /// Hash of names, shapes and numbers: equal for equal models, wherever they are stored.
 pub fn content_hash(network: &dyn Network) -> String {
     let mut hasher = blake3::Hasher::new();
     for parameter in network.parameters() {
         hasher.update(format!("{} {:?}\n", parameter.name, parameter.value.dims()).as_bytes());
-        for number in parameter.value.to_vec() {
-            hasher.update(&number.to_le_bytes());
-        }
+        hasher.update(&bytes(&parameter.value));
     }
     hasher.finalize().to_hex().to_string()
 }

@@ -7,35 +7,12 @@ use burn::optim::Optimizer;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use criterion::{Criterion, criterion_group, criterion_main};
 use engraft_ops::{
-    AdamW, Block, Head, Logits, Matching, Pointwise, attention, batch_norm, conv2d, cross_entropy,
+    AdamW, ForwardKl, Head, Logits, Matching, attention, batch_norm, conv2d, cross_entropy,
     divergence, gelu, layer_norm, linear, rms_norm, rotary, silu_gate,
 };
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-#[derive(Debug)]
-struct ForwardKl;
-
-impl Pointwise for ForwardKl {
-    fn block(&self, block: Block<'_>, weighted: &mut [f32]) -> f32 {
-        block.sum(
-            weighted,
-            #[inline(always)]
-            |p, _, log_p, log_q| (p * (log_p - log_q), -p),
-        )
-    }
-
-    fn composed(
-        &self,
-        p: Tensor<2>,
-        _: Tensor<2>,
-        log_p: Tensor<2>,
-        log_q: Tensor<2>,
-    ) -> Tensor<2> {
-        p * (log_p - log_q)
-    }
-}
 
 fn leaf<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(

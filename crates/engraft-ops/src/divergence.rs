@@ -61,6 +61,30 @@ pub trait Pointwise: Debug + Send + Sync + 'static {
     -> Tensor<2>;
 }
 
+/// Forward KL, `p (log p - log q)`: the student covers everything the target finds likely.
+#[derive(Debug)]
+pub struct ForwardKl;
+
+impl Pointwise for ForwardKl {
+    fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
+        x.sum(
+            weighted,
+            #[inline(always)]
+            |p, _, log_p, log_q| (p * (log_p - log_q), -p),
+        )
+    }
+
+    fn composed(
+        &self,
+        p: Tensor<2>,
+        _q: Tensor<2>,
+        log_p: Tensor<2>,
+        log_q: Tensor<2>,
+    ) -> Tensor<2> {
+        p * (log_p - log_q)
+    }
+}
+
 /// What the sum over rows is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {

@@ -29,7 +29,12 @@ pub(crate) fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
     Matrix::new(values(tensor), [shape[0], shape[1]])
 }
 
-fn forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+/// `x · weightᵀ + bias`.
+pub(crate) fn forward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: Option<&FlexTensor>,
+) -> FlexTensor {
     let shape = [x.layout().shape()[0], weight.layout().shape()[0]];
     let Some(bias) = bias else {
         return tensor(product(matrix(x), matrix(weight).t()), shape);

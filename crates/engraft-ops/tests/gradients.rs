@@ -9,5 +9,6 @@ mod gradients {
     pub mod images;
     pub mod layers;
     pub mod losses;
+    pub mod low_rank;
     pub mod norms;
 }

@@ -153,6 +153,10 @@ pub struct TrainConfig {
     /// Held-out batches a measurement.
     #[arg(long, default_value_t = Self::default().eval_batches)]
     pub eval_batches: usize,
+    /// Activation checkpointing: keep only the input of every block and compute the rest again on the
+    /// way back. Saves memory, costs a forward pass (Llama-family models).
+    #[arg(long)]
+    pub recompute: bool,
     /// Other rates, weight decay or no training for parameters by name, one group a flag: a name
     /// pattern (frozen), or JSON `{"pattern": "*.bias", "lr_scale": 2}`.
     #[arg(long)]
@@ -182,6 +186,7 @@ impl Default for TrainConfig {
             log_every: 10,
             eval_every: 0,
             eval_batches: 8,
+            recompute: false,
             groups: Vec::new(),
         }
     }
@@ -316,7 +321,7 @@ impl TrainConfig {
 }
 
 /// Whether a whole name fits a pattern in which `*` stands for any run of characters.
-fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == name;
     };

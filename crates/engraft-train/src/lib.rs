@@ -22,7 +22,7 @@ pub mod tensorboard;
 mod terms;
 pub mod trainer;
 
-pub use config::{ParameterGroup, Precision, Rule, TrainConfig};
+pub use config::{ParameterGroup, Precision, Rule, TrainConfig, fits};
 pub use cross_entropy::CrossEntropy;
 pub use curve::{Curve, Point};
 pub use error::TrainError;

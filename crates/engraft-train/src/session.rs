@@ -193,9 +193,10 @@ impl<'a> Session<'a> {
     ) -> Result<(), TrainError> {
         let batch = lesson.source.batch(at.index, micro);
         self.tokens += batch.labels.len() as u64;
-        let tracked = self
+        let mut tracked = self
             .network
             .tracked_in(self.trainer.config.precision.dtype());
+        tracked.recomputes(self.trainer.config.recompute);
         for parameter in lesson.loss.parameters_mut() {
             parameter.value = track(parameter);
         }

@@ -30,10 +30,10 @@ use engraft_method::{
     Need,
     parity::{Case, Check, ParityError},
 };
-use engraft_ops::Matching;
+use engraft_ops::{ForwardKl, Matching};
 use serde::{Deserialize, Serialize};
 
-use super::kl::{ForwardKl, positive_temperature};
+use super::kl::positive_temperature;
 use crate::{DistillMethod, Objective, Run, reference::Rows};
 
 /// Settings of `hinton`.

@@ -32,10 +32,10 @@ use engraft_method::{
     Need,
     parity::{Case, Check, ParityError},
 };
-use engraft_ops::{Block, Matching, Pointwise, ln};
+use engraft_ops::{Block, ForwardKl, Matching, Pointwise, ln};
 use serde::{Deserialize, Serialize};
 
-use super::{kl::ForwardKl, reverse_kl::Reverse};
+use super::reverse_kl::Reverse;
 use crate::{
     DistillMethod, Objective, Run,
     reference::{Rows, digits},

@@ -33,7 +33,7 @@ use engraft_method::{
     Need,
     parity::{Case, Check, ParityError},
 };
-use engraft_ops::{Block, Matching, Pointwise};
+use engraft_ops::{Block, ForwardKl, Matching, Pointwise};
 use serde::{Deserialize, Serialize};
 
 use crate::{DistillMethod, Objective, Run, reference::Rows};
@@ -91,30 +91,6 @@ pub(crate) fn positive_temperature(temperature: f32) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("temperature is {temperature}; it must be above 0"))
-    }
-}
-
-/// `p (log p - log q)`.
-#[derive(Debug)]
-pub struct ForwardKl;
-
-impl Pointwise for ForwardKl {
-    fn block(&self, x: Block<'_>, weighted: &mut [f32]) -> f32 {
-        x.sum(
-            weighted,
-            #[inline(always)]
-            |p, _, log_p, log_q| (p * (log_p - log_q), -p),
-        )
-    }
-
-    fn composed(
-        &self,
-        p: Tensor<2>,
-        _q: Tensor<2>,
-        log_p: Tensor<2>,
-        log_q: Tensor<2>,
-    ) -> Tensor<2> {
-        p * (log_p - log_q)
     }
 }
 

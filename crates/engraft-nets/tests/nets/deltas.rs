@@ -99,3 +99,68 @@ fn a_delta_of_another_shape_is_refused_by_name() {
         "{error}"
     );
 }
+
+/// Gradients by name of a loss on the logits, with or without recomputing.
+fn gradients(network: &dyn Network, recomputes: bool) -> Vec<(String, Vec<f32>)> {
+    let mut tracked = network.tracked();
+    assert!(tracked.recomputes(recomputes));
+    let signals = tracked.forward(&tokens(), Mode::Train, &mut Taps::none());
+    let mut found = signals.logits.full().powi_scalar(2).sum().backward();
+    let gradient = |parameter: &Parameter| {
+        let value = each_rank!(&parameter.value, t => t.grad_remove(&mut found)?.into_data());
+        let numbers = value.try_into_vec().expect("f32");
+        Some((parameter.name.clone(), numbers))
+    };
+    tracked
+        .parameters()
+        .into_iter()
+        .filter_map(gradient)
+        .collect()
+}
+
+#[test]
+fn recomputing_blocks_changes_no_gradient() {
+    let trained = llama();
+    let mut adapted = llama();
+    attach(&mut *adapted, 0.5);
+    for parameter in adapted.parameters_mut() {
+        parameter.trainable = parameter.name.contains("lora_");
+    }
+    for network in [trained, adapted] {
+        let (kept, again) = (gradients(&*network, false), gradients(&*network, true));
+        assert!(!kept.is_empty());
+        assert_eq!(kept.len(), again.len());
+        for ((name, kept), (other, again)) in kept.iter().zip(&again) {
+            assert_eq!(name, other);
+            close(again, kept, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn an_adapter_comes_back_from_its_folder_as_it_was() {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("adapter");
+    let mut network = llama();
+    for layer in network.linears_mut().into_iter().skip(7) {
+        let [out, input] = layer.shape();
+        let name = |part: &str| engraft_nets::peft::factor_name(layer.module(), part);
+        let delta = Delta::LowRank {
+            a: parameter(name("A"), 1.0, [2, input]),
+            b: parameter(name("B"), 2.0, [out, 2]),
+        };
+        layer.attach("mine", 0.25, delta).expect("it fits");
+    }
+    let wanted = logits(&*network, &tokens(), &mut Taps::none());
+    engraft_nets::save_adapter(&path, &*network, "base").expect("saved");
+    let mut base = llama();
+    engraft_nets::load_adapter(&path, &mut *base).expect("loaded");
+    close(&logits(&*base, &tokens(), &mut Taps::none()), &wanted, 0.0);
+
+    let mut other = gpt();
+    let error = engraft_nets::load_adapter(&path, &mut *other).unwrap_err();
+    assert!(error.to_string().contains("another base model"), "{error}");
+    std::fs::write(path.join("adapter_config.json"), "{\"peft_type\": \"IA3\"}").unwrap();
+    let error = engraft_nets::load_adapter(&path, &mut *base).unwrap_err();
+    assert!(error.to_string().contains("IA3"), "{error}");
+}

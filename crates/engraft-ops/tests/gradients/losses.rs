@@ -2,30 +2,9 @@ use std::sync::Arc;
 
 use super::compare::{central, close, leaf, same, tensor, values};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use engraft_ops::{Block, Head, Logits, Matching, Pointwise, Reduction, cross_entropy, divergence};
-
-#[derive(Debug)]
-struct ForwardKl;
-
-impl Pointwise for ForwardKl {
-    fn block(&self, block: Block<'_>, weighted: &mut [f32]) -> f32 {
-        block.sum(
-            weighted,
-            #[inline(always)]
-            |p, _, log_p, log_q| (p * (log_p - log_q), -p),
-        )
-    }
-
-    fn composed(
-        &self,
-        p: Tensor<2>,
-        _: Tensor<2>,
-        log_p: Tensor<2>,
-        log_q: Tensor<2>,
-    ) -> Tensor<2> {
-        p * (log_p - log_q)
-    }
-}
+use engraft_ops::{
+    Block, ForwardKl, Head, Logits, Matching, Pointwise, Reduction, cross_entropy, divergence,
+};
 
 #[derive(Debug)]
 struct ReverseKl;
