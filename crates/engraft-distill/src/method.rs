@@ -23,11 +23,6 @@ pub trait DistillMethod: Settings {
     fn objective(&self, run: &Run) -> Box<dyn Objective>;
 }
 
-/// Settings as a person would write them: through text, where an `f32` is its shortest decimal.
-fn as_written(settings: &impl Settings) -> serde_json::Result<Value> {
-    serde_json::from_str(&serde_json::to_string(settings)?)
-}
-
 /// Builds an objective from settings as a recipe writes them.
 type Build = fn(&Value, &Run) -> Result<Box<dyn Objective>, String>;
 
@@ -56,7 +51,7 @@ impl Entry {
             normalise: |value| {
                 let settings = M::from_recipe(value)?;
                 settings.check()?;
-                as_written(&settings).map_err(|error| error.to_string())
+                settings.as_written()
             },
             build: |value, run| {
                 let settings = M::from_recipe(value)?;

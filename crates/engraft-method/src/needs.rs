@@ -17,6 +17,8 @@ pub enum Need {
     ThreeClasses,
     /// The number of the sample in its data set.
     SampleIndex,
+    /// Texts that stand for what a model knows.
+    Calibration,
 }
 
 /// What the plan found that the other side can give.
@@ -31,6 +33,7 @@ impl fmt::Display for Need {
             Self::PooledFeatures => "networks with pooled features (MLP, ResNet)",
             Self::ThreeClasses => "at least three classes",
             Self::SampleIndex => "a data set of fixed samples that can be numbered",
+            Self::Calibration => "texts that stand for what the model knows (`calibrate`)",
         })
     }
 }

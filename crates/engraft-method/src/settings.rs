@@ -54,6 +54,12 @@ pub trait Settings: Args + Serialize + DeserializeOwned + Default {
         serde_json::from_value(value.clone()).map_err(|error| error.to_string())
     }
 
+    /// As a person would write them: through text, where an `f32` is its shortest decimal.
+    fn as_written(&self) -> Result<Value, String> {
+        let text = serde_json::to_string(self).map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    }
+
     /// From flags.
     fn from_flags(matches: &ArgMatches) -> Result<Value, String> {
         let settings = Self::from_arg_matches(matches).map_err(|error| error.to_string())?;

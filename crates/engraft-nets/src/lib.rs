@@ -1,6 +1,7 @@
 //! Trainable networks whose inner signals can be read and replaced, and their files.
 
 pub mod batch;
+pub mod bert;
 pub mod chat;
 pub mod files;
 pub mod folder;
@@ -12,6 +13,8 @@ pub mod llama;
 pub mod mlp;
 pub mod network;
 pub mod parameter;
+pub mod peft;
+mod recompute;
 pub mod resnet;
 pub mod spec;
 pub mod tokenizer;
@@ -19,6 +22,7 @@ mod tokens;
 pub mod weights;
 
 pub use batch::{Batch, IGNORE, Input};
+pub use bert::SentenceEncoder;
 pub use chat::{ChatError, ChatTemplate, Message};
 pub use engraft_ops::{Head, Logits};
 pub use folder::{FolderError, Loaded, load_folder, save_folder};
@@ -26,6 +30,7 @@ pub use gguf::GgufError;
 pub use linear::{Delta, DeltaError, Linear};
 pub use network::{Capabilities, Mode, Network, Signals, Taps};
 pub use parameter::{Parameter, Role, Value};
+pub use peft::{PeftError, load_adapter, save_adapter};
 pub use spec::{InputShape, Spec, SpecError, create, from_config, keep_layers};
 pub use tokenizer::Tokenizer;
 pub use weights::{content_hash, load_into};

@@ -7,7 +7,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use burn::tensor::{Bool, DType, Tensor, activation::log_softmax};
+use burn::tensor::{Bool, DType, Int, Tensor, activation::log_softmax};
 
 use crate::{flex::wide, float::sum_into, half::widened, loss_kernel};
 
@@ -125,15 +125,15 @@ impl Matching {
     }
 
     /// What the sum over rows is multiplied by.
-    pub(crate) fn factor(&self, rows: usize, vocab: usize, kept: f32) -> f32 {
+    pub(crate) fn factor(&self, rows: usize, vocab: usize, kept: f64) -> f64 {
         let divisor = match self.reduction {
             Reduction::PerLabelledToken => kept.max(1.0),
-            Reduction::BatchMean => rows as f32,
-            Reduction::PerElement => (rows * vocab) as f32,
+            Reduction::BatchMean => rows as f64,
+            Reduction::PerElement => (rows * vocab) as f64,
             Reduction::Sum => 1.0,
         };
         let scale = if self.t_squared {
-            self.temperature * self.temperature
+            f64::from(self.temperature).powi(2)
         } else {
             1.0
         };
@@ -173,6 +173,18 @@ impl Logits {
             Self::Full(logits) => logits,
             Self::Head(head) => crate::linear(head.hidden, head.weight, head.bias),
         })
+    }
+
+    /// Only these rows, in this order.
+    #[must_use]
+    pub fn select(self, rows: Tensor<1, Int>) -> Self {
+        match self {
+            Self::Full(logits) => Self::Full(logits.select(0, rows)),
+            Self::Head(head) => Self::Head(Head {
+                hidden: head.hidden.select(0, rows),
+                ..head
+            }),
+        }
     }
 
     /// The same without gradient: what a teacher is.
@@ -257,11 +269,11 @@ pub fn composed(
     let terms = matching.divergence.composed(p, q, log_p, log_q);
     let per_row = terms.sum_dim(1).reshape([rows]);
     let (sum, kept) = match mask {
-        None => (per_row.sum(), rows as f32),
+        None => (per_row.sum(), rows as f64),
         Some(mask) => {
             let weights = mask.float().cast(per_row.dtype());
-            let kept = weights.clone().sum().cast(DType::F32).into_scalar();
-            ((per_row * weights).sum(), kept)
+            let kept: f32 = weights.clone().sum().cast(DType::F32).into_scalar();
+            ((per_row * weights).sum(), f64::from(kept))
         }
     };
     sum * matching.factor(rows, vocab, kept)

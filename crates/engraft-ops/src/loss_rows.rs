@@ -77,7 +77,7 @@ impl<'a> Divergence<'a> {
         let kept = mask
             .as_ref()
             .map_or(rows, |mask| mask.iter().filter(|&&counts| counts).count());
-        let factor = matching.factor(rows, vocab, kept as f32);
+        let factor = matching.factor(rows, vocab, kept as f64) as f32;
         Self {
             matching,
             mask,

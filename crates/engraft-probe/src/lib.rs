@@ -7,6 +7,7 @@ pub mod interval;
 pub mod knowledge;
 pub mod ledger;
 pub mod measurement;
+pub mod priming;
 pub mod score;
 
 pub use interval::{Interval, bootstrap, paired};

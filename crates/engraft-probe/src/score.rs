@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use engraft_nets::{Batch, IGNORE, Input, Logits, Mode, Network, Taps};
-use engraft_ops::Head;
 
 /// A text and the stretches of it that count.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,19 +121,11 @@ fn forward(network: &dyn Network, passages: &[Passage], chosen: &[usize]) -> Vec
 
 /// (log-probability, most probable) of a target token in each of some rows.
 fn tokens(logits: &Logits, rows: &[i64], targets: &[i64]) -> Vec<(f64, bool)> {
-    let some = match logits {
-        Logits::Full(logits) => {
-            let index = indices(rows, &logits.device());
-            Logits::Full(logits.clone().select(0, index))
-        }
-        Logits::Head(head) => {
-            let index = indices(rows, &head.hidden.device());
-            Logits::Head(Head {
-                hidden: head.hidden.clone().select(0, index),
-                ..head.clone()
-            })
-        }
+    let device = match logits {
+        Logits::Full(logits) => logits.device(),
+        Logits::Head(head) => head.hidden.device(),
     };
+    let some = logits.clone().select(indices(rows, &device));
     let log_probs = log_softmax(some.full(), 1);
     let target = indices(targets, &log_probs.device()).reshape([targets.len(), 1]);
     let picked = numbers(log_probs.clone().gather(1, target));

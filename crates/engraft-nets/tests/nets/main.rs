@@ -1,5 +1,6 @@
 //! Networks and their files: what they compute, what taps and deltas do to it, what is read and written.
 
+mod bert;
 mod deltas;
 mod files;
 mod precision;
