@@ -58,6 +58,11 @@ pub trait TeachMethod: Settings {
     /// Which tokens it predicts where the user does not say.
     const LABELS: Labels = Labels::Answer;
 
+    /// Peak learning rate suited to a few dozen facts.
+    const RATE: f64;
+    /// Whether what it trains is an adapter that can be saved by itself.
+    const ADAPTER: bool = false;
+
     /// Whether settings that parsed also make sense; one sentence if not.
     fn check(&self) -> Result<(), String> {
         Ok(())
@@ -78,6 +83,9 @@ type Prepare = fn(&Value, Box<dyn Network>, &Lesson<'_>) -> Result<Prepared, Str
 pub struct TeachEntry {
     pub method: Method,
     pub labels: Labels,
+    pub adapter: bool,
+    /// Peak learning rate suited to a few dozen facts.
+    pub rate: f64,
     normalise: fn(&Value) -> Result<Value, String>,
     fits: Fits,
     prepare: Prepare,
@@ -98,6 +106,8 @@ impl TeachEntry {
                 checks: M::CHECKS,
             },
             labels: M::LABELS,
+            adapter: M::ADAPTER,
+            rate: M::RATE,
             normalise: |value| checked::<M>(value)?.as_written(),
             fits: |value, network| checked::<M>(value)?.fits(network),
             prepare: |value, network, lesson| checked::<M>(value)?.prepare(network, lesson),

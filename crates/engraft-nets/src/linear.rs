@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use burn::tensor::Tensor;
 use engraft_ops::LowRank;
 
-use crate::{Parameter, Value};
+use crate::{Network, Parameter, Value};
 
 /// What a delta adds to a weight `[out, in]`.
 #[derive(Clone, Debug)]
@@ -74,6 +74,11 @@ impl Delta {
                 .then(|| format!("{:?} is not a matrix of {out} x {input}", dims(delta))),
         }
     }
+}
+
+/// Puts all deltas of a network into its weights.
+pub fn merge(network: &mut dyn Network) {
+    network.linears_mut().into_iter().for_each(Linear::merge);
 }
 
 /// A delta does not fit the layer it was made for.

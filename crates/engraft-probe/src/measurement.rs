@@ -32,6 +32,8 @@ pub enum Unit {
     Nats,
     Perplexity,
     Bits,
+    /// Decimal logarithm of a ratio.
+    Log10,
 }
 
 impl Measurement {
@@ -81,6 +83,7 @@ pub fn show(value: f64, unit: Unit) -> String {
         Unit::Nats => format!("{value:.3} nats"),
         Unit::Perplexity => format!("{value:.2}"),
         Unit::Bits => format!("{value:.0} bits"),
+        Unit::Log10 => format!("{value:+.2} log10"),
     }
 }
 

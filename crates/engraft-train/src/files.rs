@@ -14,6 +14,8 @@ pub struct RunFiles {
     pub metrics: Option<PathBuf>,
     /// Folder for a TensorBoard event file.
     pub events: Option<PathBuf>,
+    /// Write the checkpoint after the last step too, where the caller may not store the network.
+    pub keep_end: bool,
     /// Whatever decides the result besides the settings and the first weights (data, method,
     /// teacher), as text or as a hash: a checkpoint of another key is not resumed.
     pub key: String,
@@ -31,6 +33,7 @@ impl RunFiles {
             checkpoint: Some(folder.join("checkpoint.safetensors")),
             metrics: Some(folder.join("metrics.jsonl")),
             events: Some(folder.join("events")),
+            keep_end: false,
             key: key.into(),
         }
     }

@@ -143,6 +143,9 @@ impl<'a> Session<'a> {
                 self.snapshot(lesson).write(path)?;
             }
         }
+        if let Some(path) = checkpoint.filter(|_| self.trainer.files.keep_end) {
+            self.snapshot(lesson).write(path)?;
+        }
         Ok(())
     }
 

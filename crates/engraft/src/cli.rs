@@ -1,10 +1,14 @@
 //! The command line: what was typed becomes a recipe, a question to the registry or a look at a
 //! ledger. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
+mod augment;
 mod compare;
 mod ledger;
 mod methods;
+mod models;
 mod probe;
+mod pull;
+mod teach;
 mod verbs;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -34,14 +38,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Run a recipe: a YAML file, or the embedded `quickstart`. Finished steps are skipped.
+    /// Run a recipe: a YAML file, or the embedded `quickstart` or `teach-smollm2`. Finished steps are
+    /// skipped.
     Run(Run),
     /// Train a model on data: `engraft train --model MODEL --data FILE --out DIR`.
     Train(verbs::Train),
     /// Distil a teacher into a student: `engraft distill --teacher A --student B --data FILE`.
     Distill(verbs::Distill),
     /// Teach a model something new and measure what happened to what it knew.
-    Teach(verbs::Teach),
+    Teach(teach::Teach),
+    /// Keep only a part of what teaching changed in a model, so that it spills less.
+    Prune(teach::Prune),
+    /// Turn facts or documents into more to learn from: dialogues, tasks, other words.
+    Augment(augment::Augment),
     /// Compare methods over seeds under one budget, with paired differences and intervals.
     Compare(compare::Compare),
     /// Measure what a model knows of a file of facts or a text.
@@ -50,6 +59,10 @@ enum Verb {
     Methods(methods::Methods),
     /// Look at what past runs gained, kept and spilled.
     Ledger(ledger::Ledger),
+    /// Fetch a published model or data set, or put a copy that you have in its place.
+    Pull(pull::Pull),
+    /// List the models and data sets that are here, and those that can be pulled.
+    Models(models::Models),
 }
 
 /// Where and how a recipe runs.
@@ -80,6 +93,9 @@ impl Place {
 struct Run {
     /// A YAML file, or the name of an embedded recipe.
     recipe: String,
+    /// Run the recipe's short form, where it has one.
+    #[arg(long)]
+    quick: bool,
     /// Replace a value of the recipe: `--set steps.0.train.lr=0.001`. Repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<Override>,
@@ -114,57 +130,73 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command, with the settings of the chosen method as flags of `distill`.
+/// The command, with the settings of the chosen method as flags of its verb.
 fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
     let words: Vec<&str> = typed.iter().filter_map(|word| word.to_str()).collect();
     let mut command = <Cli as clap::CommandFactory>::command();
-    for verb in ["train", "distill", "teach"] {
+    for verb in ["train", "distill", "teach", "prune"] {
         // `--lr -1` is a value out of range, not a flag nobody knows.
         command = command.mut_subcommand(verb, |verb| verb.allow_negative_numbers(true));
     }
-    if words.get(1) != Some(&"distill") {
+    let Some(verb) = words.get(1) else {
         return Ok(command);
-    }
-    let entry = verbs::method_among(&words)?;
-    Ok(command.mut_subcommand("distill", |distill| {
-        let (about, long) = (
-            distill.get_about().cloned(),
-            distill.get_long_about().cloned(),
-        );
-        let heading = format!("Settings of {}", entry.method.name);
+    };
+    type Flags = Box<dyn Fn(Command) -> Command>;
+    let (method, flags): (&str, Flags) = match *verb {
+        "distill" => {
+            let entry = verbs::known(verbs::method_among(&words).unwrap_or("kl"))?;
+            (entry.method.name, Box::new(move |verb| entry.flags(verb)))
+        }
+        "teach" => {
+            let entry = teach::way_among(&words)?;
+            (entry.method.name, Box::new(move |verb| entry.flags(verb)))
+        }
+        "prune" => {
+            let entry = teach::rule_among(&words)?;
+            (entry.method.name, Box::new(move |verb| entry.flags(verb)))
+        }
+        _ => return Ok(command),
+    };
+    Ok(command.mut_subcommand(*verb, |verb| {
+        let (about, long) = (verb.get_about().cloned(), verb.get_long_about().cloned());
         // The flags of a method bring its own words for the command; the verb keeps its own.
-        let distill = entry.flags(distill.next_help_heading(heading));
-        let distill = match about {
-            Some(about) => distill.about(about),
-            None => distill,
+        let verb = flags(verb.next_help_heading(format!("Settings of {method}")));
+        let verb = match about {
+            Some(about) => verb.about(about),
+            None => verb,
         };
         match long {
-            Some(long) => distill.long_about(long),
-            None => distill.long_about(None::<&'static str>),
+            Some(long) => verb.long_about(long),
+            None => verb.long_about(None::<&'static str>),
         }
     }))
 }
 
 fn dispatch(matches: &ArgMatches) -> anyhow::Result<()> {
     let cli = Cli::from_arg_matches(matches)?;
+    let flags = matches.subcommand().expect("a verb is required").1;
     match cli.verb {
         Verb::Run(run) => {
             let mut recipe = Recipe::load(&run.recipe)?;
+            if run.quick {
+                recipe.quick()?;
+            }
             for change in &run.set {
                 recipe.set(change)?;
             }
             crate::run::execute(&recipe, &run.place.options()).map(drop)
         }
         Verb::Train(train) => train.run(),
-        Verb::Distill(distill) => {
-            let flags = matches.subcommand().expect("distill was parsed").1;
-            distill.run(flags)
-        }
-        Verb::Teach(teach) => teach.run(),
+        Verb::Distill(distill) => distill.run(flags),
+        Verb::Teach(teach) => teach.run(flags),
+        Verb::Prune(prune) => prune.run(flags),
+        Verb::Augment(augment) => augment.run(),
         Verb::Compare(compare) => compare.run(),
         Verb::Probe(probe) => probe.run(),
         Verb::Methods(methods) => methods.run(),
         Verb::Ledger(ledger) => ledger.run(),
+        Verb::Pull(pull) => pull.run(),
+        Verb::Models(models) => models.run(),
     }
 }
 

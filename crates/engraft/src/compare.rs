@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use engraft_probe::{Entry, Interval, Measurement, measurement::show, paired};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -12,6 +11,7 @@ use crate::{
     recipe::Recipe,
     run::{StepResult, place, run},
     say::note,
+    standing::{self, Row, Standing},
 };
 
 /// What is compared.
@@ -22,21 +22,6 @@ pub struct Contest {
     pub seeds: u64,
     pub out: Option<PathBuf>,
     pub device: String,
-}
-
-/// One method's values over the seeds, and its paired difference to the first method.
-#[derive(Clone, Debug, Serialize)]
-pub struct Standing {
-    pub method: String,
-    pub probe: String,
-    pub values: Vec<f64>,
-    pub mean: f64,
-    /// Mean difference to the first method, seed by seed, with its t interval.
-    pub difference: f64,
-    pub interval: Option<Interval>,
-    #[serde(skip)]
-    unit: Option<engraft_probe::measurement::Unit>,
-    pub seconds: f64,
 }
 
 /// All standings, probe by probe.
@@ -85,10 +70,19 @@ pub fn compare(recipe: &Recipe, contest: &Contest) -> anyhow::Result<(Comparison
         note(&format!("seed {seed}"));
         runs.push(run(plan)?.results);
     }
+    let first = &contest.methods[0];
+    let rows: Vec<Row> = contest
+        .methods
+        .iter()
+        .map(|method| Row {
+            name: method.clone(),
+            against: (method != first).then(|| first.clone()),
+        })
+        .collect();
     let comparison = Comparison {
         recipe: recipe.name.clone(),
         step: "distill".to_owned(),
-        standings: standings(&contest.methods, &runs),
+        standings: standing::standings(&rows, &runs),
         methods: contest.methods.clone(),
         seeds,
         machine: crate::machine::describe(&plans[0].device),
@@ -159,55 +153,6 @@ fn varied(step: &Value) -> Value {
     step
 }
 
-fn standings(methods: &[String], runs: &[Vec<StepResult>]) -> Vec<Standing> {
-    let entry = |run: &[StepResult], method: &str| -> Option<Entry> {
-        run.iter()
-            .find(|result| result.entry.step == method)
-            .map(|result| result.entry.clone())
-    };
-    let of =
-        |method: &str| -> Vec<Entry> { runs.iter().filter_map(|run| entry(run, method)).collect() };
-    let base = of(&methods[0]);
-    let probes: Vec<Measurement> = base
-        .first()
-        .map_or_else(Vec::new, |entry| entry.measurements.clone());
-    let value = |entry: &Entry, probe: &str| {
-        entry
-            .measurements
-            .iter()
-            .find(|found| found.probe == probe)
-            .map(|found| found.value)
-    };
-    let mut all = Vec::new();
-    for probe in &probes {
-        for method in methods {
-            let entries = of(method);
-            let values: Vec<f64> = entries
-                .iter()
-                .filter_map(|entry| value(entry, &probe.probe))
-                .collect();
-            let against = base.iter().filter_map(|entry| value(entry, &probe.probe));
-            let differences: Vec<f64> = values.iter().zip(against).map(|(a, b)| a - b).collect();
-            let (difference, interval) = paired(&differences);
-            all.push(Standing {
-                method: method.clone(),
-                probe: probe.probe.clone(),
-                mean: values.iter().sum::<f64>() / values.len().max(1) as f64,
-                values,
-                difference,
-                interval,
-                unit: Some(probe.unit),
-                seconds: entries
-                    .iter()
-                    .map(|entry| entry.trained_seconds)
-                    .sum::<f64>()
-                    / entries.len().max(1) as f64,
-            });
-        }
-    }
-    all
-}
-
 impl Comparison {
     /// The table: probe by probe, a line a method, the first method as the baseline.
     pub fn table(&self) -> String {
@@ -216,41 +161,7 @@ impl Comparison {
             self.methods.len(),
             self.seeds.len()
         );
-        let width = self
-            .methods
-            .iter()
-            .map(String::len)
-            .max()
-            .unwrap_or(6)
-            .max(6);
-        let mut probe = "";
-        for standing in &self.standings {
-            if standing.probe != probe {
-                probe = &standing.probe;
-                out.push_str(&format!("\n{probe}\n"));
-            }
-            let unit = standing
-                .unit
-                .unwrap_or(engraft_probe::measurement::Unit::Nats);
-            let difference = match (standing.method == self.methods[0], standing.interval) {
-                (true, _) => "baseline".to_owned(),
-                (false, Some(interval)) => format!(
-                    "{:+.4} ({:+.4} to {:+.4}){}",
-                    standing.difference,
-                    interval.low,
-                    interval.high,
-                    if interval.excludes_zero() { " *" } else { "" }
-                ),
-                (false, None) => format!("{:+.4} (one seed: no interval)", standing.difference),
-            };
-            out.push_str(&format!(
-                "  {:<width$}  {:>12}  {difference:<38}  {:>6.1} s\n",
-                standing.method,
-                show(standing.mean, unit),
-                standing.seconds
-            ));
-        }
-        out.push_str("\n* the interval excludes 0. Differences of shares are from 0 to 1.\n");
+        out.push_str(&standing::table(&self.standings));
         out
     }
 }

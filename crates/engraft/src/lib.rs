@@ -5,6 +5,7 @@
 //! measurements ([`probe`]).
 
 pub use burn::tensor::Device;
+pub use engraft_continual as continual;
 pub use engraft_distill as distill;
 pub use engraft_method as method;
 pub use engraft_nets as nets;
@@ -12,6 +13,7 @@ pub use engraft_ops as ops;
 pub use engraft_probe as probe;
 pub use engraft_train as train;
 
+pub mod augment;
 pub mod cli;
 pub mod compare;
 pub mod device;
@@ -23,3 +25,6 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod say;
+pub mod seeds;
+pub mod standing;
+pub mod store;

@@ -1,6 +1,8 @@
 //! What a step is measured by: gain on what was to be learned, kept on what was known, spill where
 //! it does not belong.
 
+mod facts;
+
 use engraft_nets::{Network, Tokenizer};
 use engraft_probe::{
     Measurement, Passage, Probe,
@@ -12,12 +14,15 @@ use engraft_probe::{
 use engraft_train::data::{
     Attribute, Augment, ImageSource, Images, Marks, Normalization, People, Person, Record, Sampling,
 };
+use serde_json::Value;
 use std::sync::Arc;
 
 use crate::plan::{
     Data,
     data::{encoder, marks},
 };
+
+pub use facts::{recall, stepping_stones};
 
 /// Everything found about one data set; the first measurement is the headline.
 pub fn knowledge(
@@ -34,10 +39,15 @@ pub fn knowledge(
                 .flat_map(|facts| facts.measure(network))
                 .collect()
         }
+        Data::Facts { facts, context, .. } => facts::sets(name, facts, *context, tokenizer)
+            .iter()
+            .flat_map(|facts| facts.measure(network))
+            .collect(),
         Data::Text {
             train,
             test,
             context,
+            measure,
             ..
         } => {
             let texts = Texts::new(tokenizer);
@@ -53,6 +63,7 @@ pub fn knowledge(
                 .filter(|window| window.len() > 1)
                 .map(whole)
                 .collect();
+            let windows = spread(windows, *measure);
             let found = perplexity(&format!("perplexity of {name}, {part}"), &windows, network);
             vec![match trained {
                 true => found.on_training_data(),
@@ -63,6 +74,7 @@ pub fn knowledge(
             train,
             test,
             context,
+            measure,
             ..
         } => {
             let texts = Texts::new(tokenizer);
@@ -71,7 +83,8 @@ pub fn knowledge(
             } else {
                 (test, false)
             };
-            records_found(name, records, trained, *context, &texts, network)
+            let records = spread(records.iter().collect(), *measure);
+            records_found(name, &records, trained, *context, &texts, network)
         }
         Data::Images {
             test,
@@ -124,8 +137,23 @@ pub fn bits(data: &Data, tokenizer: Option<&Tokenizer>, network: &dyn Network) -
     ))
 }
 
-/// How much more probable newly taught answers became as answers about somebody else.
+/// How much more probable newly taught answers became as answers about somebody else; the first
+/// measurement is the headline. With it comes what there is to say about single facts.
 pub fn spilled(
+    taught: &Data,
+    others: &[&Data],
+    tokenizer: Option<&Tokenizer>,
+    before: &dyn Network,
+    after: &dyn Network,
+) -> (Vec<Measurement>, Value) {
+    if let Data::Facts { facts, context, .. } = taught {
+        return facts::primed(facts, *context, tokenizer, before, after);
+    }
+    let found = spilled_elsewhere(taught, others, tokenizer, before, after);
+    (found.into_iter().collect(), Value::Null)
+}
+
+fn spilled_elsewhere(
     taught: &Data,
     others: &[&Data],
     tokenizer: Option<&Tokenizer>,
@@ -234,7 +262,7 @@ fn biographies(name: &str, people: &People, asked_share: f64, texts: &Texts) -> 
 
 fn records_found(
     name: &str,
-    records: &[Record],
+    records: &[&Record],
     trained: bool,
     context: usize,
     texts: &Texts,
@@ -284,6 +312,14 @@ fn records_found(
         });
     }
     found
+}
+
+/// At most so many items, spread evenly over all.
+fn spread<T>(items: Vec<T>, most: usize) -> Vec<T> {
+    let (all, count) = (items.len(), items.len().min(most));
+    let mut chosen = (0..count).map(|index| index * all / count).peekable();
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    std::iter::from_fn(|| items[chosen.next()?].take()).collect()
 }
 
 /// Tokens of which all but the first are predicted.

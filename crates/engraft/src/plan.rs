@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use data::Data;
 pub use model::Model;
-pub use step::{Step, Work};
+pub use step::{Output, Save, Step, Work};
 
 use crate::recipe::{Complaints, Recipe, Section};
 use engraft_nets::Tokenizer;
@@ -79,10 +79,14 @@ fn resolve(
         complaints.add("--device", error);
         Device::flex()
     });
+    // How often a recipe is run, and its short form, are for the run to read.
+    for key in crate::seeds::KEYS {
+        root.raw(key);
+    }
     let empty = Value::Null;
     let data_section = Section::new("data", root.raw("data").unwrap_or(&empty), complaints);
     let model_section = Section::new("models", root.raw("models").unwrap_or(&empty), complaints);
-    let steps = root.need::<Vec<Value>>("steps", "a list of train, distill, teach or probe");
+    let steps = root.need::<Vec<Value>>("steps", "a list of train, distill, teach, prune or probe");
     root.finish();
     let (data_section, model_section) = (data_section?, model_section?);
 
@@ -109,7 +113,7 @@ fn resolve(
     let whole = |(name, opened): (String, Option<Data>)| Some((name, opened?));
     let built = |(name, model): (String, Option<Model>)| Some((name, model?));
     Some(Plan {
-        out: out.unwrap_or_else(|| PathBuf::from("runs").join(&name)),
+        out: out.unwrap_or_else(|| crate::run::place::usual(&name)),
         name,
         seed,
         device,

@@ -12,10 +12,16 @@ pub use overrides::Override;
 pub use section::{Complaints, Section, said};
 
 /// The recipes that travel inside the binary.
-pub const EMBEDDED: [(&str, &str); 1] = [(
-    "quickstart",
-    include_str!("../../../recipes/quickstart.yaml"),
-)];
+pub const EMBEDDED: [(&str, &str); 2] = [
+    (
+        "quickstart",
+        include_str!("../../../recipes/quickstart.yaml"),
+    ),
+    (
+        "teach-smollm2",
+        include_str!("../../../recipes/teach-smollm2.yaml"),
+    ),
+];
 
 /// Why a recipe could not be read. What is wrong inside it is for the plan to say, all at once.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +36,8 @@ pub enum RecipeError {
     Syntax { path: PathBuf, reason: String },
     #[error("the recipe {path} must be a mapping with the keys data, models and steps")]
     NotAMapping { path: PathBuf },
+    #[error("--quick: {0}")]
+    Quick(String),
     #[error("--set {text}: {reason}")]
     Override { text: String, reason: String },
 }
@@ -122,6 +130,39 @@ impl Recipe {
                 text: change.to_string(),
                 reason,
             })
+    }
+
+    /// Cuts the recipe to its short form: `quick: { seeds: 1, steps: [a, b] }`.
+    pub fn quick(&mut self) -> Result<(), RecipeError> {
+        let fail = |problem: String| Err(RecipeError::Quick(problem));
+        let Some(Value::Object(quick)) = self.root.get("quick").cloned() else {
+            return fail(format!("{} has no short form (`quick`)", self.origin));
+        };
+        let complaints = Complaints::default();
+        let section = Section::of("quick", &quick, &complaints);
+        let seeds: Option<u64> = section.get("seeds");
+        let names: Option<Vec<String>> = section.get("steps");
+        section.finish();
+        if !complaints.is_empty() {
+            return fail(complaints.list().join("; "));
+        }
+        if let Some(seeds) = seeds {
+            self.root.insert("seeds".to_owned(), seeds.into());
+        }
+        if let (Some(names), Some(Value::Array(steps))) = (names, self.root.get_mut("steps")) {
+            let name = |step: &Value| {
+                let (verb, body) = step.as_object()?.iter().next()?;
+                crate::plan::step::name_of(verb, body)
+            };
+            let known: Vec<String> = steps.iter().filter_map(name).collect();
+            if let Some(odd) = names.iter().find(|wanted| !known.contains(wanted)) {
+                return fail(format!(
+                    "`quick` names the step `{odd}`, which is not there"
+                ));
+            }
+            steps.retain(|step| name(step).is_some_and(|name| names.contains(&name)));
+        }
+        Ok(())
     }
 
     /// The recipe as YAML, for the report.

@@ -12,8 +12,20 @@ pub fn methods() -> Vec<Method> {
         .into_iter()
         .map(|entry| entry.method)
         .collect();
-    all.push(engraft_probe::capacity::METHOD);
+    all.extend(methods_of_teaching());
+    all.extend([
+        engraft_probe::capacity::METHOD,
+        engraft_probe::priming::METHOD,
+    ]);
     all
+}
+
+fn methods_of_teaching() -> impl Iterator<Item = Method> {
+    let teach = engraft_continual::methods::all().into_iter();
+    let prune = engraft_continual::prunings::all().into_iter();
+    teach
+        .map(|entry| entry.method)
+        .chain(prune.map(|entry| entry.method))
 }
 
 /// Writes the book's pages: one a method, their index, and their lines in the `SUMMARY.md` above

@@ -1,10 +1,13 @@
 //! Running a plan: step by step, finished steps skipped, every step measured and entered.
 
+mod make;
 pub mod place;
 mod result;
 mod step;
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -13,8 +16,8 @@ use std::{
 };
 
 use anyhow::Context;
-use engraft_nets::Network;
-use engraft_probe::{Entry, Ledger};
+use engraft_nets::{Network, content_hash};
+use engraft_probe::{Entry, Ledger, Measurement};
 use engraft_train::{TrainError, progress};
 use indexmap::IndexMap;
 
@@ -68,14 +71,29 @@ pub fn was_stopped(error: &anyhow::Error) -> bool {
 /// Everything the steps of one run share.
 struct Session<'a> {
     plan: &'a Plan,
-    /// Models by name: those of the recipe and those that steps made. Plain, ready to measure.
+    /// Models by name: those of the recipe and those that steps made, as long as a later step needs
+    /// them. Plain, ready to measure.
     models: IndexMap<String, Box<dyn Network>>,
+    /// What is known of every model, here or not.
+    known: IndexMap<String, Known>,
+    /// What models knew of data, by the model's hash and the data's name.
+    measured: RefCell<BTreeMap<(String, String), Vec<Measurement>>>,
     progress: Box<dyn progress::Progress>,
     stop: Arc<AtomicBool>,
 }
 
+/// What identifies a model.
+struct Known {
+    hash: String,
+    /// What it is besides its numbers.
+    description: String,
+}
+
 /// Resolves a recipe and runs it; prints the ledger and writes the report.
 pub fn execute(recipe: &Recipe, options: &Options) -> anyhow::Result<Outcome> {
+    if let Some(seeds) = crate::seeds::of(recipe)? {
+        return crate::seeds::execute(recipe, &seeds, options);
+    }
     let plan = Plan::resolve(recipe, options.out.clone(), &options.device)?;
     place::check(&plan)?;
     if options.dry_run {
@@ -112,30 +130,44 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     if ledger.torn {
         tracing::warn!("the last line of the ledger was cut short by a crash and is replaced");
     }
-    let models = plan
-        .models
-        .iter()
-        .map(|(name, model)| (name.clone(), model.network().detached()));
+    let models = || plan.models.iter();
+    let known = models().map(|(name, model)| {
+        let known = Known {
+            hash: content_hash(model.network()),
+            description: step::description(model.network()),
+        };
+        (name.clone(), known)
+    });
     let mut session = Session {
         plan,
-        models: models.collect(),
+        known: known.collect(),
+        models: models()
+            .map(|(name, model)| (name.clone(), model.network().detached()))
+            .collect(),
+        measured: RefCell::default(),
         progress: progress::on_stderr(),
         stop: on_interrupt()?,
     };
     let mut results = Vec::new();
-    for step in &plan.steps {
+    for (index, step) in plan.steps.iter().enumerate() {
         if session.stop.load(Ordering::Relaxed) {
             return Err(Stopped {
                 before: step.name.clone(),
             }
             .into());
         }
-        let (result, network) = session
+        let result = session
             .step(step)
             .with_context(|| format!("step `{}`", step.name))?;
         ledger.append(result.entry.clone())?;
-        session.models.insert(step.name.clone(), network);
         results.push(result);
+        let later = &plan.steps[index + 1..];
+        session.models.retain(|name, _| {
+            plan.models.contains_key(name)
+                || later
+                    .iter()
+                    .any(|step| step.needs().contains(&name.as_str()))
+        });
     }
     Ok(Outcome {
         out: plan.out.clone(),

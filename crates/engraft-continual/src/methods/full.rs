@@ -42,6 +42,7 @@ pub struct Full {
 
 impl TeachMethod for Full {
     const NAME: &'static str = "full";
+    const RATE: f64 = 5e-5;
     const NEEDS: &'static [Need] = &[];
     const CHECKS: &'static [Check] = &[];
 

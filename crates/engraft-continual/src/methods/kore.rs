@@ -46,7 +46,7 @@ use serde_json::json;
 
 use crate::{
     Covariances, Lesson, Prepared, Targets, TeachMethod,
-    calibration::{Accumulate, Normaliser, add},
+    calibration::{Accumulate, Normaliser, add, spread},
 };
 
 /// Settings of `kore`.
@@ -56,6 +56,9 @@ pub struct Kore {
     /// Directions of each layer's input that the adapter may use.
     #[arg(long, default_value_t = Self::default().rank)]
     pub rank: usize,
+    /// Calibration sequences to use at most, spread evenly over those there are.
+    #[arg(long, default_value_t = Self::default().sequences)]
+    pub sequences: usize,
     /// Number format in which the covariance is summed.
     #[arg(long, value_enum, default_value = "f64")]
     pub accumulate: Accumulate,
@@ -71,6 +74,7 @@ impl Default for Kore {
     fn default() -> Self {
         Self {
             rank: 235,
+            sequences: 256,
             accumulate: Accumulate::F64,
             compat: false,
             targets: Targets::default(),
@@ -83,6 +87,7 @@ const OCCUPIED: f64 = 1e-2;
 
 impl TeachMethod for Kore {
     const NAME: &'static str = "kore";
+    const RATE: f64 = 2e-3;
     const NEEDS: &'static [Need] = &[Need::Calibration];
     const CHECKS: &'static [Check] = &[
         Check {
@@ -96,6 +101,15 @@ impl TeachMethod for Kore {
             run: hars_parity,
         },
     ];
+
+    const ADAPTER: bool = true;
+
+    fn check(&self) -> Result<(), String> {
+        match self.sequences {
+            0 => Err("sequences is 0; it must be 1 or more".to_owned()),
+            _ => Ok(()),
+        }
+    }
 
     fn fits(&self, network: &dyn Network) -> Result<(), String> {
         self.targets.check(network, self.rank, |[_, input]| input)
@@ -113,10 +127,11 @@ impl TeachMethod for Kore {
             true => Normaliser::LargestSigned,
             false => Normaliser::LargestAbsolute,
         };
+        let sequences = spread(lesson.calibration, self.sequences);
         let covariances = Covariances::measure(
             &*network,
             &self.targets,
-            lesson.calibration,
+            &sequences,
             normaliser,
             self.accumulate,
         )?;
@@ -145,7 +160,7 @@ impl TeachMethod for Kore {
             report: json!({
                 "layers": layers,
                 "rank": self.rank,
-                "calibration_sequences": lesson.calibration.len(),
+                "calibration_sequences": sequences.len(),
                 "energy_mean": mean,
                 "energy_max": most,
             }),

@@ -61,8 +61,11 @@ impl Default for Lora {
 
 impl TeachMethod for Lora {
     const NAME: &'static str = "lora";
+    const RATE: f64 = 5e-4;
     const NEEDS: &'static [Need] = &[];
     const CHECKS: &'static [Check] = &[];
+
+    const ADAPTER: bool = true;
 
     fn check(&self) -> Result<(), String> {
         match self.alpha.is_finite() && self.alpha != 0.0 {

@@ -77,6 +77,7 @@ impl Default for MixCpt {
 
 impl TeachMethod for MixCpt {
     const NAME: &'static str = "mix-cpt";
+    const RATE: f64 = 1e-4;
     const NEEDS: &'static [Need] = &[];
     const CHECKS: &'static [Check] = &[Check {
         slug: "mix-cpt",

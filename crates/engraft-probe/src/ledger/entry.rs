@@ -47,8 +47,14 @@ pub struct Entry {
     pub spill: Option<Measurement>,
     /// Everything that was measured after the step.
     pub measurements: Vec<Measurement>,
+    /// The same probes on the model before the step, where they were measured.
+    pub before: Vec<Measurement>,
+    /// What the method has to say about itself: energies, factors, scores of single facts.
+    pub report: Value,
     pub bits: Option<Bits>,
     pub parameters: u64,
+    /// Numbers that had a gradient.
+    pub trained_parameters: u64,
     pub trained_seconds: f64,
     pub measured_seconds: f64,
     pub peak_memory: Option<u64>,

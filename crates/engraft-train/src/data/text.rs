@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use engraft_method::suggest::hint;
 use engraft_nets::Batch;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     BatchSource,
@@ -20,19 +21,83 @@ pub enum Record {
     Pair { prompt: String, completion: String },
 }
 
-/// Reads a JSONL file (plain or gzip); other keys than those of [`Record`] are left alone.
+/// Where prompt and completion of a record stand in data with other keys: texts in which `{key}`
+/// stands for a line's value of that key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    pub prompt: String,
+    pub completion: String,
+}
+
+impl Columns {
+    fn record(&self, object: &Map<String, Value>) -> Result<Record, String> {
+        let fill = |template: &str| -> Result<String, String> {
+            let mut filled = String::new();
+            let mut rest = template;
+            while let Some((before, after)) = rest.split_once('{') {
+                let (key, after) = after
+                    .split_once('}')
+                    .ok_or_else(|| format!("`{template}` has a `{{` without its `}}`"))?;
+                let value = match object.get(key) {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(Value::Null) | None => {
+                        let known: Vec<&str> = object.keys().map(String::as_str).collect();
+                        return Err(format!("has no `{key}`; {}", hint(key, known)));
+                    }
+                    Some(other) => other.to_string(),
+                };
+                filled.push_str(before);
+                filled.push_str(&value);
+                rest = after;
+            }
+            filled.push_str(rest);
+            match filled.is_empty() {
+                true => Err(format!("`{template}` is empty; remove the line")),
+                false => Ok(filled),
+            }
+        };
+        Ok(Record::Pair {
+            prompt: fill(&self.prompt)?,
+            completion: fill(&self.completion)?,
+        })
+    }
+}
+
+/// Reads a JSONL file (plain or gzip), or a JSON array of objects; other keys than those of
+/// [`Record`], or of `columns`, are left alone.
 ///
 /// # Errors
 /// A file that cannot be read, is empty, not UTF-8 or holds fewer than two records; a line that is
 /// not JSON or lacks its keys (with the number of the line).
-pub fn read_jsonl(path: &Path) -> Result<Vec<Record>, DataError> {
+pub fn read_jsonl(path: &Path, columns: Option<&Columns>) -> Result<Vec<Record>, DataError> {
     let text = file::read_utf8(path)?;
+    if text.trim_start().starts_with('[') {
+        return array(path, &text, columns);
+    }
     let lines = text.lines().enumerate();
     let filled = lines.filter(|(_, line)| !line.trim().is_empty());
     let records = filled.map(|(index, line)| {
-        parse(line).map_err(|problem| DataError::line(path, index + 1, problem))
+        parse(line, columns).map_err(|problem| DataError::line(path, index + 1, problem))
     });
-    let records: Vec<Record> = records.collect::<Result<_, _>>()?;
+    several(path, records.collect::<Result<_, _>>()?)
+}
+
+/// A whole file that is one JSON array.
+fn array(path: &Path, text: &str, columns: Option<&Columns>) -> Result<Vec<Record>, DataError> {
+    let values: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+        DataError::file(
+            path,
+            format!("is not a JSON array ({error}); copy it again"),
+        )
+    })?;
+    let records = values.into_iter().enumerate().map(|(index, value)| {
+        record(value, columns)
+            .map_err(|problem| DataError::file(path, format!("entry {}: {problem}", index + 1)))
+    });
+    several(path, records.collect::<Result<_, _>>()?)
+}
+
+fn several(path: &Path, records: Vec<Record>) -> Result<Vec<Record>, DataError> {
     if records.len() < 2 {
         let problem = "holds a single record; give at least two lines, or plain text as .txt";
         return Err(DataError::file(path, problem));
@@ -40,12 +105,19 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<Record>, DataError> {
     Ok(records)
 }
 
-fn parse(line: &str) -> Result<Record, String> {
+fn parse(line: &str, columns: Option<&Columns>) -> Result<Record, String> {
     let value: Value = serde_json::from_str(line)
         .map_err(|error| format!("is not JSON ({error}); write one object a line"))?;
+    record(value, columns)
+}
+
+fn record(value: Value, columns: Option<&Columns>) -> Result<Record, String> {
     let Value::Object(object) = value else {
         return Err("is not a JSON object; write {\"text\": ...}".to_owned());
     };
+    if let Some(columns) = columns {
+        return columns.record(&object);
+    }
     let string = |key: &str| match object.get(key) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
         Some(Value::String(_)) => Err(format!("`{key}` is empty; remove the line")),
@@ -63,7 +135,8 @@ fn parse(line: &str) -> Result<Record, String> {
     }
     let found: Vec<&str> = object.keys().map(String::as_str).collect();
     Err(format!(
-        "has the keys [{}]; it needs `text`, or `prompt` and `completion`",
+        "has the keys [{}]; it needs `text`, or `prompt` and `completion`; or say in the recipe where \
+         they stand: `prompt: \"{{a}}\", completion: \" {{b}}\"`",
         found.join(", ")
     ))
 }
@@ -169,7 +242,8 @@ impl TextSource {
         Ok(Self::new(sequences, marks, sampling))
     }
 
-    fn new(sequences: Vec<Sequence>, marks: Marks, sampling: Sampling) -> Self {
+    /// Batches of rows that are sequences already.
+    pub fn new(sequences: Vec<Sequence>, marks: Marks, sampling: Sampling) -> Self {
         Self {
             order: sampling.order("text", sequences.len(), sampling.batch),
             sequences,
@@ -281,7 +355,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("facts.jsonl");
         fs::write(&path, content).unwrap();
-        read_jsonl(&path).map_err(|error| error.to_string())
+        read_jsonl(&path, None).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `train`, `distill` and `teach`: each is a recipe of one step.
+//! `train` and `distill`: each is a recipe of one step.
 
 use clap::{ArgMatches, Args};
 use engraft_distill::Entry;
@@ -60,25 +60,6 @@ pub(super) struct Distill {
     place: Place,
 }
 
-#[derive(Args)]
-pub(super) struct Teach {
-    /// The model that learns: a folder.
-    #[arg(long)]
-    model: String,
-    #[command(flatten)]
-    data: Data,
-    /// Data the model knows: measured before and after.
-    #[arg(long, value_name = "FILE")]
-    keep: Option<String>,
-    /// Replay the kept data: its share of every batch, from 0 to below 1.
-    #[arg(long, default_value_t = 0.0)]
-    replay_share: f64,
-    #[command(flatten)]
-    train: TrainConfig,
-    #[command(flatten)]
-    place: Place,
-}
-
 impl Train {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut step = settings(&self.train)?;
@@ -117,30 +98,7 @@ impl Distill {
     }
 }
 
-impl Teach {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut step = settings(&self.train)?;
-        let mut data = IndexMap::from([("data".to_owned(), self.data.recipe()?)]);
-        step.insert("name".into(), json!("taught"));
-        step.insert("model".into(), json!("model"));
-        step.insert("on".into(), json!("data"));
-        if let Some(keep) = &self.keep {
-            data.insert("kept".to_owned(), source(keep, None)?);
-            step.insert("keep".into(), json!(["kept"]));
-        }
-        if self.replay_share != 0.0 {
-            if self.keep.is_none() {
-                anyhow::bail!("--replay-share needs --keep: the data to replay");
-            }
-            step.insert("replay".into(), json!("kept"));
-            step.insert("replay_share".into(), json!(self.replay_share));
-        }
-        let models = IndexMap::from([("model".to_owned(), yaml(&self.model)?)]);
-        execute("teach", data, models, step, &self.place)
-    }
-}
-
-fn execute(
+pub(super) fn execute(
     verb: &str,
     data: IndexMap<String, Value>,
     models: IndexMap<String, Value>,
@@ -151,7 +109,7 @@ fn execute(
     crate::run::execute(&recipe, &place.options()).map(drop)
 }
 
-fn settings(train: &TrainConfig) -> anyhow::Result<Map<String, Value>> {
+pub(super) fn settings(train: &TrainConfig) -> anyhow::Result<Map<String, Value>> {
     match serde_json::to_value(train)? {
         Value::Object(map) => Ok(map),
         _ => unreachable!("a struct serialises to a mapping"),
@@ -216,12 +174,8 @@ pub(super) fn known(name: &str) -> anyhow::Result<Entry> {
 }
 
 /// The method that the typed words choose, to show its flags.
-pub(super) fn method_among(words: &[&str]) -> anyhow::Result<Entry> {
+pub(super) fn method_among<'w>(words: &[&'w str]) -> Option<&'w str> {
     let after = words.iter().position(|word| *word == "--method");
     let joined = words.iter().find_map(|word| word.strip_prefix("--method="));
-    let name = after
-        .and_then(|at| words.get(at + 1).copied())
-        .or(joined)
-        .unwrap_or("kl");
-    known(name)
+    after.and_then(|at| words.get(at + 1).copied()).or(joined)
 }

@@ -12,8 +12,8 @@ use engraft_nets::Tokenizer;
 use engraft_train::{
     BatchSource, TrainConfig,
     data::{
-        Augment, BiographyOptions, BiographySource, DataError, Encoder, ImageSource, Images, Marks,
-        Normalization, People, Record, Sampling, TextSource,
+        Augment, BiographyOptions, BiographySource, DataError, Encoder, Fact, FactReader,
+        ImageSource, Images, Marks, Normalization, People, Record, Sampling, TextSource,
     },
 };
 use serde_json::Value;
@@ -34,6 +34,8 @@ pub enum Data {
         train: String,
         test: String,
         context: usize,
+        /// Windows to measure on at most.
+        measure: usize,
     },
     /// Documents, or prompts with completions.
     Records {
@@ -41,6 +43,15 @@ pub enum Data {
         train: Vec<Record>,
         /// Empty where nothing was held out.
         test: Vec<Record>,
+        context: usize,
+        /// Records to measure on at most.
+        measure: usize,
+    },
+    /// Facts to teach, with ways to measure them.
+    Facts {
+        /// A file, or how they were invented.
+        origin: String,
+        facts: Vec<Fact>,
         context: usize,
     },
     Images {
@@ -54,7 +65,15 @@ pub enum Data {
     },
 }
 
-const KINDS: [&str; 5] = ["biographies", "text", "jsonl", "cifar", "idx"];
+const KINDS: [&str; 7] = [
+    "biographies",
+    "facts",
+    "general",
+    "text",
+    "jsonl",
+    "cifar",
+    "idx",
+];
 
 impl Data {
     /// Opens what a recipe writes under `data`; relative paths start at `directory`.
@@ -77,6 +96,8 @@ impl Data {
         };
         let opened = match kinds[..] {
             ["biographies"] => opener.biographies(),
+            ["facts"] => opener.facts(),
+            ["general"] => opener.general(),
             ["text"] => opener.text(),
             ["jsonl"] => opener.records(),
             ["cifar"] => opener.cifar(),
@@ -112,6 +133,7 @@ impl Data {
         match self {
             Self::Biographies { .. } | Self::Text { .. } => None,
             Self::Records { train, .. } => Some(train.len()),
+            Self::Facts { facts, .. } => Some(facts.len()),
             Self::Images { train, .. } => Some(train.labels.len()),
         }
     }
@@ -140,6 +162,10 @@ impl Data {
             Self::Biographies { people, .. } => (people.lists.vocabulary(), true),
             Self::Text { train, test, .. } => (vec![train.clone(), test.clone()], false),
             Self::Records { train, test, .. } => ([texts(train), texts(test)].concat(), false),
+            Self::Facts { facts, .. } => {
+                let texts = facts.iter().map(|fact| serde_json::to_string(fact));
+                (texts.filter_map(Result::ok).collect(), false)
+            }
             Self::Images { .. } => (Vec::new(), false),
         }
     }
@@ -180,7 +206,13 @@ impl Data {
                 TextSource::check_records(train, &encode, marks, *context)
             }
             // A text without a tokenizer has the complaint of its model.
-            (Self::Text { .. } | Self::Records { .. } | Self::Biographies { .. }, None) => Ok(()),
+            (
+                Self::Text { .. }
+                | Self::Records { .. }
+                | Self::Facts { .. }
+                | Self::Biographies { .. },
+                None,
+            ) => Ok(()),
             _ => self.source(tokenizer, train).map(drop),
         };
         checked.err().map(|error| error.to_string())
@@ -206,7 +238,9 @@ impl Data {
     /// Windows of a text longer than a model's context are cut to it.
     pub fn limit_context(&mut self, limit: usize) {
         match self {
-            Self::Text { context, .. } | Self::Records { context, .. } => {
+            Self::Text { context, .. }
+            | Self::Records { context, .. }
+            | Self::Facts { context, .. } => {
                 *context = (*context).min(limit);
             }
             _ => {}
@@ -224,17 +258,22 @@ impl Data {
                 train,
                 test,
                 context,
+                measure,
                 ..
             } => {
-                hasher.update(format!("{train}\0{test}\0{context}").as_bytes());
+                hasher.update(format!("{train}\0{test}\0{context} {measure}").as_bytes());
             }
             Self::Records {
                 train,
                 test,
                 context,
+                measure,
                 ..
             } => {
-                hasher.update(format!("{train:?}\0{test:?}\0{context}").as_bytes());
+                hasher.update(format!("{train:?}\0{test:?}\0{context} {measure}").as_bytes());
+            }
+            Self::Facts { facts, context, .. } => {
+                hasher.update(format!("{facts:?}\0{context}").as_bytes());
             }
             Self::Images {
                 train,
@@ -258,11 +297,19 @@ impl Data {
                 people.people.len(),
                 options.asked_share * 100.0
             ),
+            Self::Facts { origin, facts, .. } => {
+                let rows: usize = facts
+                    .iter()
+                    .map(|fact| fact.taught().count() + fact.dialogues.len())
+                    .sum();
+                format!("{origin}: {} facts in {rows} texts", facts.len())
+            }
             Self::Text {
                 path,
                 train,
                 test,
                 context,
+                ..
             } => format!(
                 "{}: {} bytes to train on, {} held out, windows of {context} tokens",
                 path.display(),
@@ -336,6 +383,10 @@ impl Data {
                     train, &encode, marks, *context, sampling,
                 )?)
             }
+            Self::Facts { facts, context, .. } => {
+                let tokenizer = tokenizer.expect("the plan gives every recipe with text one");
+                Box::new(facts_source(facts, tokenizer, *context, false, sampling)?)
+            }
             Self::Images {
                 train,
                 normalization,
@@ -392,6 +443,28 @@ impl Data {
             }
             _ => None,
         })
+    }
+}
+
+/// Batches of facts; with `whole` every token is predicted, not only the answer.
+pub fn facts_source(
+    facts: &[Fact],
+    tokenizer: &Tokenizer,
+    context: usize,
+    whole: bool,
+    sampling: Sampling,
+) -> Result<TextSource, DataError> {
+    let rows = fact_reader(tokenizer, whole).rows(facts, context)?;
+    Ok(TextSource::new(rows, marks(tokenizer), sampling))
+}
+
+/// How facts become tokens of a model.
+pub fn fact_reader(tokenizer: &Tokenizer, whole: bool) -> FactReader {
+    FactReader {
+        encode: encoder(tokenizer),
+        marks: marks(tokenizer),
+        chat: tokenizer.chat().cloned(),
+        whole,
     }
 }
 

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use engraft_method::suggest::hint;
 use engraft_nets::{
-    InputShape, Network, Spec, Tokenizer, create, keep_layers, load_folder, load_into,
+    InputShape, Network, Spec, Tokenizer, create, keep_layers, linear::merge, load_adapter,
+    load_folder, load_into,
 };
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{Data, memory};
-use crate::recipe::{Complaints, Section, said};
+use crate::{
+    recipe::{Complaints, Section, said},
+    store::{self, Found},
+};
 
 /// A model before anything ran.
 pub struct Model {
@@ -100,11 +104,18 @@ pub(super) fn build(
     let mut shared: Option<(&String, Tokenizer)> = None;
     let mut without: Vec<(&String, PathBuf)> = Vec::new();
     for (name, value) in &written {
-        let Some(path) = folder(value) else { continue };
-        let path = directory.join(path);
-        let Some((model, own)) = builder.folder(name, &path) else {
+        let Some(written) = folder(value) else {
             continue;
         };
+        let Some(path) = builder.place(name, &written) else {
+            continue;
+        };
+        let Some((mut model, own)) = builder.folder(name, &path) else {
+            continue;
+        };
+        if builder.adapt(name, value, &mut model).is_none() {
+            continue;
+        }
         match (&shared, own) {
             (Some((first, tokenizer)), Some(own)) if !tokenizer.same_vocabulary(&own) => {
                 complaints.add(
@@ -184,6 +195,44 @@ fn fresh_tokenizer(data: &IndexMap<String, Option<Data>>) -> Option<Tokenizer> {
 }
 
 impl Builder<'_> {
+    /// A path as it is, or the place of what `engraft pull` brought here under that name.
+    fn place(&self, name: &str, written: &Path) -> Option<PathBuf> {
+        let path = self.directory.join(written);
+        if path.exists() {
+            return Some(path);
+        }
+        match store::find(&written.to_string_lossy()) {
+            Found::Here(path) => Some(path),
+            Found::Unknown => Some(path),
+            Found::Missing { pull } => {
+                let problem = format!("`{}` is not here yet; {pull}", written.display());
+                self.complaints.add(&format!("models.{name}"), problem);
+                None
+            }
+        }
+    }
+
+    /// Puts the adapter of `{folder: BASE, adapter: DIR}` into the weights; None if it cannot.
+    fn adapt(&self, name: &str, value: &Value, model: &mut Model) -> Option<()> {
+        let Value::Object(map) = value else {
+            return Some(());
+        };
+        let section = Section::of(format!("models.{name}"), map, self.complaints);
+        section.raw("folder");
+        let adapter: Option<PathBuf> = section.get("adapter");
+        section.finish();
+        let Some(adapter) = adapter else {
+            return Some(());
+        };
+        let path = self.directory.join(adapter);
+        load_adapter(&path, &mut *model.network)
+            .map_err(|error| self.complaints.add(&section.place, error))
+            .ok()?;
+        merge(&mut *model.network);
+        model.origin = format!("{} with the adapter {}", model.origin, path.display());
+        Some(())
+    }
+
     fn folder(&self, name: &str, path: &Path) -> Option<(Model, Option<Tokenizer>)> {
         let place = format!("models.{name}");
         let loaded = load_folder(path, self.device)

@@ -4,12 +4,13 @@ mod fits;
 
 use std::collections::BTreeSet;
 
+use engraft_continual::{Labels, TeachEntry, methods, prunings};
 use engraft_distill::Weights;
 use engraft_method::{Settings, suggest::hint};
 use engraft_nets::Tokenizer;
 use engraft_train::TrainConfig;
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Data, Model, no_folder_name};
@@ -28,16 +29,55 @@ pub struct Step {
     pub keep: Vec<String>,
     pub work: Work,
     pub train: TrainConfig,
+    pub output: Output,
+}
+
+/// What becomes of the model that a step makes. Decides nothing about its numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Output {
+    pub save: Save,
+    /// Refuse a model that lost more nats than this on any data it was to keep.
+    pub max_loss: Option<f64>,
+    /// Save it all the same.
+    pub force: bool,
+}
+
+/// How a model is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Save {
+    /// A model folder, deltas merged into the weights.
+    #[default]
+    Merged,
+    /// The deltas alone, in PEFT's format.
+    Adapter,
+    /// Nothing but what was measured; the model lives as long as the run.
+    Nothing,
 }
 
 /// What the step does with the data.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
-    /// Cross-entropy on the data, part of each batch replayed from data it knew.
+    /// Learning the data by a method, part of each batch replayed from data it knew.
     Learn {
+        method: String,
+        settings: Value,
         replay: Option<String>,
         replay_share: f64,
+        /// Texts that stand for what the model knows.
+        calibrate: Option<String>,
+        /// Which tokens of facts are predicted.
+        labels: Labels,
+        /// Lead up to answers that are less probable than this with the facts' hints.
+        stepping_stones: Option<f64>,
+    },
+    /// Keeping a part of what training changed.
+    Prune {
+        /// The model before training.
+        base: String,
+        method: String,
+        settings: Value,
     },
     /// Matching a teacher.
     Distill {
@@ -56,21 +96,57 @@ impl Step {
     pub fn what(&self) -> String {
         match &self.work {
             Work::Learn {
-                replay: Some(replay),
+                method,
+                replay,
                 replay_share,
-            } => format!(
-                "{} on {}, {:.0} % of each batch replayed from {replay}",
-                self.model,
-                self.on,
-                replay_share * 100.0
-            ),
-            Work::Learn { .. } => format!("{} on {}", self.model, self.on),
+                stepping_stones,
+                ..
+            } => {
+                let mut what = format!("{} on {}", self.model, self.on);
+                if method != PLAIN {
+                    what.push_str(&format!(" by {method}"));
+                }
+                if stepping_stones.is_some() {
+                    what.push_str(", stepping stones before surprising answers");
+                }
+                if let Some(replay) = replay {
+                    let share = replay_share * 100.0;
+                    what.push_str(&format!(
+                        ", {share:.0} % of each batch replayed from {replay}"
+                    ));
+                }
+                what
+            }
+            Work::Prune { base, method, .. } => {
+                format!("{}'s change of {base} pruned by {method}", self.model)
+            }
             Work::Distill {
                 teacher, method, ..
             } => {
                 format!("{teacher} into {} by {method}, on {}", self.model, self.on)
             }
             Work::Probe => format!("{} measured on {}", self.model, self.on),
+        }
+    }
+
+    /// The models it is made from.
+    pub fn needs(&self) -> Vec<&str> {
+        let other = match &self.work {
+            Work::Distill { teacher, .. } => Some(teacher),
+            Work::Prune { base, .. } => Some(base),
+            _ => None,
+        };
+        std::iter::once(&self.model)
+            .chain(other)
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// The model it is compared with: the one before anything was taught.
+    pub fn origin(&self) -> &str {
+        match &self.work {
+            Work::Prune { base, .. } => base,
+            _ => &self.model,
         }
     }
 
@@ -131,6 +207,8 @@ impl<'a> Known<'a> {
 
 struct Resolver<'a> {
     known: Known<'a>,
+    /// The steps so far, by the model they made.
+    steps: IndexMap<String, Step>,
     /// Names of the steps so far.
     taken: BTreeSet<String>,
     seed: u64,
@@ -146,6 +224,7 @@ pub(super) fn resolve(
 ) -> Vec<Step> {
     let mut resolver = Resolver {
         known,
+        steps: IndexMap::new(),
         taken: BTreeSet::new(),
         seed,
         complaints: complaints.clone(),
@@ -161,7 +240,10 @@ pub(super) fn resolve(
     resolved
 }
 
-const VERBS: [&str; 4] = ["train", "distill", "teach", "probe"];
+const VERBS: [&str; 5] = ["train", "distill", "teach", "prune", "probe"];
+
+/// The way of teaching where none is named.
+pub const PLAIN: &str = "full";
 
 impl Resolver<'_> {
     fn step(&mut self, index: usize, step: &Value) -> Option<Step> {
@@ -192,6 +274,9 @@ impl Resolver<'_> {
         section.finish();
         if verb != "probe" {
             self.made(name, resolved.as_ref());
+        }
+        if let Some(step) = &resolved {
+            self.steps.insert(step.name.clone(), step.clone());
         }
         resolved
     }
@@ -233,11 +318,26 @@ impl Resolver<'_> {
             "model"
         };
         let model: Option<String> = section.need(learner, "the name of a model");
-        let on: Option<String> = section.need("on", "the name of the data");
-        let keep: Vec<String> = section.get("keep").unwrap_or_default();
+        // What an update taught and had to keep, its step knows.
+        let taught = match verb {
+            "prune" => model.as_ref().and_then(|model| self.steps.get(model)),
+            _ => None,
+        };
+        let on: Option<String> = match taught {
+            Some(step) => section.get("on").or_else(|| Some(step.on.clone())),
+            None => section.need("on", "the name of the data"),
+        };
+        let keep: Vec<String> = section
+            .get("keep")
+            .or_else(|| Some(taught?.keep.clone()))
+            .unwrap_or_default();
         let name: Option<String> = section.get("name");
         let train = self.train(section);
-        let work = self.work(verb, section);
+        let work = match verb {
+            "prune" => self.prune(section, taught),
+            _ => self.work(verb, section),
+        };
+        let output = self.output(section);
         let model = model.and_then(|model| self.model(section, learner, model));
         let on = on.and_then(|on| self.data_name(section, "on", on));
         let keep: Vec<Option<String>> = keep
@@ -262,6 +362,7 @@ impl Resolver<'_> {
             keep: before,
             work: work?,
             train: train?,
+            output: output?,
         };
         self.fits(section, &step);
         Some(step)
@@ -308,12 +409,128 @@ impl Resolver<'_> {
                     Some(name) => Some(self.data_name(section, "replay", name)?),
                     None => None,
                 };
+                let (entry, settings) = match verb {
+                    "teach" => self.way(section)?,
+                    _ => (methods::find(PLAIN).expect("it is registered"), Value::Null),
+                };
+                let calibrate: Option<String> = section.get("calibrate");
+                let calibrate = match calibrate {
+                    Some(name) => Some(self.data_name(section, "calibrate", name)?),
+                    None => None,
+                };
                 Some(Work::Learn {
+                    method: entry.method.name.to_owned(),
+                    settings,
                     replay,
                     replay_share: share,
+                    calibrate,
+                    labels: section.get("labels").unwrap_or(entry.labels),
+                    stepping_stones: self.stepping_stones(section)?,
                 })
             }
         }
+    }
+
+    /// How a teach step teaches, its settings filled in.
+    fn way(&self, section: &Section<'_>) -> Option<(TeachEntry, Value)> {
+        let (method, settings) = self.method(section, PLAIN)?;
+        let Some(entry) = methods::find(&method) else {
+            let names: Vec<&str> = methods::all().iter().map(|e| e.method.name).collect();
+            self.unknown_method(section, &method, &names);
+            return None;
+        };
+        let settings = entry.normalise(&settings);
+        Some((entry, self.accepted(section, &method, settings)?))
+    }
+
+    fn prune(&self, section: &Section<'_>, taught: Option<&Step>) -> Option<Work> {
+        let base: Option<String> = match taught {
+            Some(step) => section.get("base").or_else(|| Some(step.model.clone())),
+            None => section.need("base", "the name of the model before it was taught"),
+        };
+        let (method, settings) = self.method(section, "ignore-topk")?;
+        let Some(entry) = prunings::find(&method) else {
+            let names: Vec<&str> = prunings::all().iter().map(|e| e.method.name).collect();
+            self.unknown_method(section, &method, &names);
+            return None;
+        };
+        let settings = self.accepted(section, &method, entry.normalise(&settings))?;
+        Some(Work::Prune {
+            base: self.model(section, "base", base?)?,
+            method,
+            settings,
+        })
+    }
+
+    /// `stepping_stones: true`, or the probability below which an answer is surprising.
+    fn stepping_stones(&self, section: &Section<'_>) -> Option<Option<f64>> {
+        let threshold = match section.raw("stepping_stones") {
+            None | Some(Value::Bool(false)) => return Some(None),
+            Some(Value::Bool(true)) => engraft_probe::priming::SURPRISING,
+            Some(_) => section.get("stepping_stones")?,
+        };
+        if threshold > 0.0 && threshold <= 1.0 {
+            return Some(Some(threshold));
+        }
+        self.complaints.add(
+            &section.place,
+            format!("stepping_stones is {threshold}; it must be true, or above 0 and at most 1"),
+        );
+        None
+    }
+
+    fn output(&self, section: &Section<'_>) -> Option<Output> {
+        let max_loss: Option<f64> = section.get("max_loss");
+        if max_loss.is_some_and(f64::is_nan) {
+            self.complaints.add(&section.place, "max_loss is no number");
+            return None;
+        }
+        Some(Output {
+            save: section.get("save").unwrap_or_default(),
+            max_loss,
+            force: section.get("force").unwrap_or(false),
+        })
+    }
+
+    /// `method: NAME`, or one name with settings below it.
+    fn method(&self, section: &Section<'_>, usual: &str) -> Option<(String, Value)> {
+        let written = section.raw("method").cloned().unwrap_or(Value::from(usual));
+        match &written {
+            Value::String(name) => Some((name.clone(), Value::Null)),
+            Value::Object(map) if map.len() == 1 => {
+                let (name, settings) = map.iter().next().expect("one entry");
+                Some((name.clone(), settings.clone()))
+            }
+            _ => {
+                self.complaints.add(
+                    &section.place,
+                    "method must be a name, or one name with settings below it",
+                );
+                None
+            }
+        }
+    }
+
+    fn unknown_method(&self, section: &Section<'_>, method: &str, names: &[&str]) {
+        self.complaints.add(
+            &section.place,
+            format!(
+                "unknown method `{method}`; {}",
+                hint(method, names.to_vec())
+            ),
+        );
+    }
+
+    fn accepted(
+        &self,
+        section: &Section<'_>,
+        method: &str,
+        settings: Result<Value, String>,
+    ) -> Option<Value> {
+        let place = format!("{}.method.{method}", section.place);
+        settings
+            .map_err(|error| self.complaints.add(&place, error))
+            .ok()
     }
 
     fn distill(&self, section: &Section<'_>) -> Option<Work> {
@@ -331,39 +548,14 @@ impl Resolver<'_> {
                 ),
             );
         }
-        let written = section.raw("method").cloned().unwrap_or(Value::from("kl"));
-        let (method, settings) = match &written {
-            Value::String(name) => (name.clone(), Value::Null),
-            Value::Object(map) if map.len() == 1 => {
-                let (name, settings) = map.iter().next().expect("one entry");
-                (name.clone(), settings.clone())
-            }
-            _ => {
-                self.complaints.add(
-                    &section.place,
-                    "method must be a name, or one name with settings below it",
-                );
-                return None;
-            }
-        };
+        let (method, settings) = self.method(section, "kl")?;
         let Some(entry) = engraft_distill::find(&method) else {
-            let names: Vec<&str> = engraft_distill::all()
-                .iter()
-                .map(|e| e.method.name)
-                .collect();
-            self.complaints.add(
-                &section.place,
-                format!("unknown method `{method}`; {}", hint(&method, names)),
-            );
+            let entries = engraft_distill::all();
+            let names: Vec<&str> = entries.iter().map(|e| e.method.name).collect();
+            self.unknown_method(section, &method, &names);
             return None;
         };
-        let settings = entry
-            .normalise(&settings)
-            .map_err(|error| {
-                self.complaints
-                    .add(&format!("{}.method.{method}", section.place), error)
-            })
-            .ok()?;
+        let settings = self.accepted(section, &method, entry.normalise(&settings))?;
         let teacher = self.model(section, "teacher", teacher?)?;
         Some(Work::Distill {
             teacher,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use engraft_nets::files::is_leftover;
+use engraft_nets::{files::is_leftover, peft::is_adapter};
 
 use crate::plan::{Plan, Work};
 
@@ -14,6 +14,11 @@ use crate::plan::{Plan, Work};
 const LOCK: &str = ".lock";
 /// Comparisons of a recipe stand beside its runs, and may be there before them.
 pub const COMPARISONS: &str = "compare";
+
+/// The folder of a run where the user names none.
+pub fn usual(name: &str) -> PathBuf {
+    PathBuf::from("runs").join(name)
+}
 
 /// Refuses a folder that holds somebody else's things, before anything is trained. Writes nothing.
 pub fn check(plan: &Plan) -> anyhow::Result<()> {
@@ -41,7 +46,8 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
         anyhow::ensure!(
             matches!(step.work, Work::Probe)
                 || !taken(&model)
-                || model.join("config.json").exists(),
+                || model.join("config.json").exists()
+                || is_adapter(&model),
             "{} is there and is no model folder; move it away or choose another folder with --out",
             model.display()
         );

@@ -1,87 +1,134 @@
 //! One step: train, measure before and after, save, enter.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use anyhow::Context;
-use engraft_distill::{Distillation, Run};
-use engraft_nets::{Network, content_hash, load_folder, save_folder};
-use engraft_probe::{Entry, Measurement, ledger::Artifact};
-use engraft_train::{
-    BatchSource, CrossEntropy, Loss, RunFiles, Trained, Trainer, data::Replay, memory,
+use engraft_nets::{
+    Network, content_hash, linear::merge, load_adapter, load_folder, save_adapter, save_folder,
 };
+use engraft_probe::{Entry, Measurement, ledger::Artifact, measurement::Unit};
+use engraft_train::{RunFiles, memory};
 use serde_json::Value;
 
-use super::{Session, StepResult, place};
+use super::{Known, Session, StepResult, make::Made, place};
 use crate::{
     machine, measure,
-    plan::{Data, Step, Work},
+    plan::{Data, Output, Save, Step, Work},
     say::note,
 };
 
 impl Session<'_> {
-    /// Runs a step or finds it finished; returns its result and the model it made.
-    pub(super) fn step(&self, step: &Step) -> anyhow::Result<(StepResult, Box<dyn Network>)> {
-        let before = &*self.models[&step.model];
+    /// Runs a step or finds it finished; the model it made is then known under its name.
+    pub(super) fn step(&mut self, step: &Step) -> anyhow::Result<StepResult> {
         let inputs = self.inputs(step);
         let key = self.key(step, &inputs);
         let folder = place::steps(&self.plan.out).join(&step.name);
         let model = place::models(&self.plan.out).join(&step.name);
-        let files = RunFiles::in_folder(&folder, key.clone());
+        let files = RunFiles {
+            keep_end: step.output.max_loss.is_some(),
+            ..RunFiles::in_folder(&folder, key.clone())
+        };
         if let Some(done) = StepResult::read(&folder, &key)
-            && let Some(network) = self.finished(&done, &model, before)
+            && self.finished(step, &done, &model)
         {
             note(&format!("{}: finished before, skipped", step.name));
             // A kill may have come between the result and the end of its checkpoint.
             files.remove_checkpoint()?;
-            return Ok((done, network));
+            return Ok(done);
         }
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        for name in step.needs() {
+            self.ensure(name)?;
+        }
         memory::forget_peak_rss();
-        let trained = match step.work {
-            Work::Probe => None,
-            _ => Some(self.train(step, before, &files)?),
-        };
-        let network = match &trained {
-            Some(trained) => trained.network.detached(),
-            None => before.detached(),
-        };
+        let made = self.make(step, &files)?;
+        for warning in &made.warnings {
+            note(&format!("{}: {warning}", step.name));
+        }
         let measured = Instant::now();
-        let mut entry = self.entry(step, &key, inputs, before, &*network);
-        sound(&entry, &*network)?;
-        if trained.is_some() {
-            save_folder(&model, &*network, self.plan.tokenizer.as_ref())?;
-        }
+        let mut entry = self.entry(step, &key, inputs, &made)?;
+        sound(&entry, &*made.network)?;
+        within(step, &entry)?;
+        self.save(step, &made, &model)?;
         entry.measured_seconds = measured.elapsed().as_secs_f64();
-        if let Some(trained) = &trained {
-            entry.trained_seconds = trained.seconds;
-            entry.tokens = trained.tokens;
-        }
+        entry.trained_parameters = made.trained_parameters;
+        entry.trained_seconds = made.seconds;
+        entry.tokens = made.tokens;
         entry.peak_memory = memory::peak_rss();
-        let curve = trained.map(|trained| trained.curve).unwrap_or_default();
         let result = StepResult {
             key,
             entry,
-            curve,
+            curve: made.curve,
             skipped: false,
         };
         result.write(&folder)?;
         files.remove_checkpoint()?;
-        Ok((result, network))
+        if let Some(output) = &result.entry.output {
+            self.know(step, &output.hash);
+            self.models.insert(step.name.clone(), made.network);
+        }
+        Ok(result)
     }
 
-    /// The model of a finished step, if it is still what the step made.
-    fn finished(
-        &self,
-        done: &StepResult,
-        folder: &std::path::Path,
-        before: &dyn Network,
-    ) -> Option<Box<dyn Network>> {
+    /// Whether a finished step still stands: its model is what it made, or was never to be stored.
+    fn finished(&mut self, step: &Step, done: &StepResult, folder: &Path) -> bool {
         let Some(output) = &done.entry.output else {
-            return Some(before.detached());
+            return true;
         };
-        let network = load_folder(folder, &self.plan.device).ok()?.network;
-        (content_hash(&*network) == output.hash).then_some(network)
+        let network = match step.output.save {
+            Save::Nothing => None,
+            Save::Merged => match load_folder(folder, &self.plan.device) {
+                Ok(loaded) => Some(loaded.network),
+                Err(_) => return false,
+            },
+            Save::Adapter => {
+                let Some(base) = self.models.get(&step.model) else {
+                    return false;
+                };
+                let mut network = base.detached();
+                if load_adapter(folder, &mut *network).is_err() {
+                    return false;
+                }
+                merge(&mut *network);
+                Some(network)
+            }
+        };
+        if let Some(network) = network {
+            if content_hash(&*network) != output.hash {
+                return false;
+            }
+            self.models.insert(step.name.clone(), network);
+        }
+        self.know(step, &output.hash);
+        true
+    }
+
+    /// From now on the hash and the description of a step's model are known, wherever it is.
+    fn know(&mut self, step: &Step, hash: &str) {
+        let description = self.known[&step.model].description.clone();
+        let known = Known {
+            hash: hash.to_owned(),
+            description,
+        };
+        self.known.insert(step.name.clone(), known);
+    }
+
+    /// Makes the model of an earlier step again, if it was not stored.
+    fn ensure(&mut self, name: &str) -> anyhow::Result<()> {
+        if self.models.contains_key(name) {
+            return Ok(());
+        }
+        let steps = self.plan.steps.iter();
+        let step = steps.rev().find(|step| step.name == name);
+        let step = step.with_context(|| format!("no step makes `{name}`"))?;
+        for name in step.needs() {
+            self.ensure(name)?;
+        }
+        note(&format!("{name}: was not stored, made again"));
+        let made = self.make(step, &RunFiles::none())?;
+        self.models.insert(name.to_owned(), made.network);
+        Ok(())
     }
 
     /// Hash of what decides a step's result: itself, its inputs by content, how texts become tokens,
@@ -90,6 +137,8 @@ impl Session<'_> {
         let mut decides = step.clone();
         // How often a checkpoint is written decides nothing.
         decides.train.checkpoint_every = 0;
+        // Nor does what becomes of the model.
+        decides.output = Output::default();
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: &str| {
             hasher.update(text.as_bytes()).update(b"\n");
@@ -104,74 +153,13 @@ impl Session<'_> {
         }
         for input in inputs {
             add(&format!("{} {}", input.role, input.hash));
-            if let Some(model) = self.models.get(&input.name)
-                && ["model", "teacher"].contains(&input.role.as_str())
+            if let Some(known) = self.known.get(&input.name)
+                && ["model", "teacher", "base"].contains(&input.role.as_str())
             {
-                add(&description(&**model));
+                add(&known.description);
             }
         }
         hasher.finalize().to_hex().to_string()
-    }
-
-    fn train(
-        &self,
-        step: &Step,
-        before: &dyn Network,
-        files: &RunFiles,
-    ) -> anyhow::Result<Trained> {
-        let source = self.source(step)?;
-        let mut loss = self.loss(step)?;
-        let held_out =
-            self.plan.data[&step.on].held_out(self.plan.tokenizer.as_ref(), &step.train)?;
-        let trainer = Trainer {
-            held_out: held_out.as_deref(),
-            ..Trainer::new(&step.name, &step.train, files, &*self.progress, &self.stop)
-        };
-        Ok(trainer.run(before.detached(), &mut *loss, &*source, &mut [])?)
-    }
-
-    fn source(&self, step: &Step) -> anyhow::Result<Box<dyn BatchSource>> {
-        let tokenizer = self.plan.tokenizer.as_ref();
-        let new = self.plan.data[&step.on].source(tokenizer, &step.train)?;
-        let Work::Learn {
-            replay: Some(replay),
-            replay_share,
-        } = &step.work
-        else {
-            return Ok(new);
-        };
-        let old = self.plan.data[replay].source(tokenizer, &step.train)?;
-        let padding = tokenizer.map_or(0, engraft_nets::Tokenizer::pad);
-        Ok(Box::new(Replay::new(new, old, *replay_share, padding)?))
-    }
-
-    fn loss(&self, step: &Step) -> anyhow::Result<Box<dyn Loss>> {
-        let Work::Distill {
-            teacher,
-            method,
-            settings,
-            ..
-        } = &step.work
-        else {
-            return Ok(Box::new(CrossEntropy));
-        };
-        let teacher = &*self.models[teacher];
-        let entry = engraft_distill::find(method).context("the plan found this method")?;
-        let run = Run {
-            steps: step.train.steps,
-            student: self.models[&step.model].capabilities(),
-            teacher: teacher.capabilities(),
-            samples: self.plan.data[&step.on].samples(),
-            seed: step.train.seed,
-        };
-        let objective = entry
-            .objective(settings, &run)
-            .map_err(anyhow::Error::msg)?;
-        Ok(Box::new(Distillation::new(
-            teacher,
-            objective,
-            step.weights(),
-        )))
     }
 
     /// Everything that goes into a step, by content.
@@ -179,7 +167,7 @@ impl Session<'_> {
         let model = |role: &str, name: &String| Artifact {
             role: role.to_owned(),
             name: name.clone(),
-            hash: content_hash(&*self.models[name]),
+            hash: self.known[name].hash.clone(),
         };
         let data = |role: &str, name: &String| Artifact {
             role: role.to_owned(),
@@ -190,11 +178,14 @@ impl Session<'_> {
         inputs.extend(step.keep.iter().map(|name| data("kept", name)));
         match &step.work {
             Work::Distill { teacher, .. } => inputs.push(model("teacher", teacher)),
+            Work::Prune { base, .. } => inputs.push(model("base", base)),
             Work::Learn {
-                replay: Some(replay),
-                ..
-            } => inputs.push(data("replay", replay)),
-            _ => {}
+                replay, calibrate, ..
+            } => {
+                inputs.extend(replay.iter().map(|name| data("replay", name)));
+                inputs.extend(calibrate.iter().map(|name| data("calibration", name)));
+            }
+            Work::Probe => {}
         }
         inputs
     }
@@ -204,34 +195,43 @@ impl Session<'_> {
         step: &Step,
         key: &str,
         inputs: Vec<Artifact>,
-        before: &dyn Network,
-        after: &dyn Network,
-    ) -> Entry {
+        made: &Made,
+    ) -> anyhow::Result<Entry> {
         let tokenizer = self.plan.tokenizer.as_ref();
         let data = &self.plan.data[&step.on];
-        let found = |name: &str, network: &dyn Network| {
-            measure::knowledge(name, &self.plan.data[name], tokenizer, network)
-        };
-        let learned = found(&step.on, after);
+        let after = &*made.network;
+        let found = |name: &str| measure::knowledge(name, &self.plan.data[name], tokenizer, after);
+        let learned = found(&step.on);
         let mut measurements = learned.clone();
-        let mut kept = None;
-        let mut kept_before = None;
+        let mut before = Vec::new();
+        if matches!(data, Data::Facts { .. }) {
+            before.extend(self.before(step, &step.on));
+        }
+        let (mut kept, mut kept_before) = (None, None);
         for name in &step.keep {
-            let now = found(name, after);
+            let (now, then) = (found(name), self.before(step, name));
             if kept.is_none() {
                 kept = measure::headline(&now);
-                kept_before = measure::headline(&found(name, before));
+                kept_before = measure::headline(&then);
             }
             measurements.extend(now);
+            before.extend(then);
         }
         let others: Vec<&Data> = step.keep.iter().map(|name| &self.plan.data[name]).collect();
         let is_probe = matches!(step.work, Work::Probe);
-        let spill = match is_probe {
-            true => None,
-            false => measure::spilled(data, &others, tokenizer, before, after),
+        let (spills, single) = match is_probe {
+            true => (Vec::new(), Value::Null),
+            false => {
+                let before = &*self.models[step.origin()];
+                measure::spilled(data, &others, tokenizer, before, after)
+            }
         };
-        measurements.extend(spill.clone());
-        Entry {
+        measurements.extend(spills.iter().cloned());
+        let mut report = made.report.clone();
+        if !single.is_null() {
+            report["spill"] = single;
+        }
+        Ok(Entry {
             version: 1,
             id: key.to_owned(),
             time: machine::now(),
@@ -239,7 +239,7 @@ impl Session<'_> {
             step: step.name.clone(),
             verb: step.verb.to_owned(),
             what: step.what(),
-            config: serde_json::to_value(step).unwrap_or_default(),
+            config: serde_json::to_value(step)?,
             seed: step.train.seed,
             inputs,
             output: (!is_probe).then(|| Artifact {
@@ -250,14 +250,85 @@ impl Session<'_> {
             gain: measure::headline(&learned),
             kept,
             kept_before,
-            spill,
+            spill: spills.into_iter().next(),
             measurements: dedup(measurements),
+            before: dedup(before),
+            report,
             bits: measure::bits(data, tokenizer, after),
             parameters: after.parameter_count() as u64,
             machine: machine::describe(&self.plan.device),
             ..Entry::default()
-        }
+        })
     }
+
+    /// What the model that a step started from knew of some data; measured once a run.
+    fn before(&self, step: &Step, data: &str) -> Vec<Measurement> {
+        let origin = step.origin();
+        let place = (self.known[origin].hash.clone(), data.to_owned());
+        let mut measured = self.measured.borrow_mut();
+        let found = measured.entry(place).or_insert_with(|| {
+            let tokenizer = self.plan.tokenizer.as_ref();
+            measure::knowledge(
+                data,
+                &self.plan.data[data],
+                tokenizer,
+                &*self.models[origin],
+            )
+        });
+        found.clone()
+    }
+
+    fn save(&self, step: &Step, made: &Made, place: &Path) -> anyhow::Result<()> {
+        if matches!(step.work, Work::Probe) {
+            return Ok(());
+        }
+        match step.output.save {
+            Save::Nothing => {}
+            Save::Merged => save_folder(place, &*made.network, self.plan.tokenizer.as_ref())?,
+            Save::Adapter => {
+                let adapted = made
+                    .adapted
+                    .as_deref()
+                    .context("the plan checked that there is one")?;
+                let base = self.plan.models.get(&step.model);
+                let base = base.map_or(step.model.as_str(), |model| model.origin.as_str());
+                save_adapter(place, adapted, base)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a model that lost more of what it was to keep than the user allows.
+fn within(step: &Step, entry: &Entry) -> anyhow::Result<()> {
+    let Some(limit) = step.output.max_loss.filter(|_| !step.output.force) else {
+        return Ok(());
+    };
+    for before in &entry.before {
+        let mut now = entry.measurements.iter();
+        let Some(after) = now.find(|found| found.probe == before.probe) else {
+            continue;
+        };
+        let kept = step
+            .keep
+            .iter()
+            .any(|name| before.probe.contains(name.as_str()));
+        let lost = match before.unit {
+            Unit::Perplexity => (after.value / before.value).ln(),
+            Unit::Nats => before.value - after.value,
+            _ => continue,
+        };
+        anyhow::ensure!(
+            !kept || lost <= limit,
+            "the taught model lost {lost:.3} nats of `{}` ({} before, {} after), more than `max_loss` \
+             {limit}; it was not saved: teach it less (`steps`, `lr`), by another method or with \
+             `replay`, raise `max_loss`, or save it all the same with `force`",
+            before.probe,
+            before.shown(),
+            after.shown()
+        );
+    }
+    Ok(())
 }
 
 /// Refuses a model that training has broken: nothing of it is written.
@@ -295,7 +366,7 @@ fn dedup(measurements: Vec<Measurement>) -> Vec<Measurement> {
 
 /// What a network is besides its numbers, in the same order wherever it comes from. The ids of special
 /// tokens are the tokenizer's.
-fn description(network: &dyn Network) -> String {
+pub(super) fn description(network: &dyn Network) -> String {
     let mut lines: Vec<String> = match network.config() {
         Value::Object(config) => config
             .into_iter()

@@ -1,5 +1,7 @@
 //! Places that cannot be written to, or belong to somebody else.
 
+#[cfg(target_os = "linux")]
+use crate::support::Disk;
 use crate::support::{Workplace, numbers};
 
 #[test]
@@ -85,9 +87,7 @@ fn runs_of_a_recipe_go_beside_each_other_under_its_name() {
 #[test]
 fn a_full_disk_ends_with_one_error_and_more_room_lets_the_run_continue() {
     let place = Workplace::with_small_recipe();
-    std::fs::create_dir(place.path("disk")).unwrap();
     let Some(disk) = Disk::of_one_megabyte(place.path("disk")) else {
-        eprintln!("NOT RUN: mounting a small disk needs root");
         return;
     };
     // Three thousand numbers a unit of width: the models fill the disk some steps into the recipe.
@@ -126,35 +126,4 @@ fn a_full_disk_ends_with_one_error_and_more_room_lets_the_run_continue() {
         numbers(&place, "disk/out/ledger.jsonl"),
         numbers(&place, "out/ledger.jsonl")
     );
-}
-
-/// A file system of its own, gone with the value.
-#[cfg(target_os = "linux")]
-struct Disk(std::path::PathBuf);
-
-#[cfg(target_os = "linux")]
-impl Disk {
-    fn of_one_megabyte(folder: std::path::PathBuf) -> Option<Self> {
-        mount("size=1m", &folder).then_some(Self(folder))
-    }
-
-    fn grow(&self) {
-        assert!(mount("remount,size=64m", &self.0), "a tmpfs can grow");
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn mount(options: &str, folder: &std::path::Path) -> bool {
-    let mut mount = std::process::Command::new("mount");
-    mount
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(folder);
-    mount.output().is_ok_and(|told| told.status.success())
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
-    }
 }

@@ -15,5 +15,6 @@ mod interruption;
 mod ledger;
 mod methods;
 mod own_text;
+mod pull;
 mod quickstart;
 mod same_as_recipe;

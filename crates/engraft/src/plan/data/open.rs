@@ -6,13 +6,16 @@ use std::{
 };
 
 use engraft_train::data::{
-    Augment, BiographyOptions, DataError, Images, Lists, Normalization, People, Record,
-    read_cifar10, read_idx, read_jsonl, read_text, split,
+    Augment, BiographyOptions, Columns, DataError, Images, Lists, Normalization, People, Record,
+    general, invented, read_cifar10, read_facts, read_idx, read_jsonl, read_text, split,
 };
 
 use super::Data;
-use crate::plan::memory;
-use crate::recipe::Section;
+use crate::{
+    plan::memory,
+    recipe::Section,
+    store::{self, Found},
+};
 
 /// What a name and five facts take, their allocations too.
 const BYTES_A_PERSON: f64 = 400.0;
@@ -58,9 +61,60 @@ impl Opener<'_> {
         Some(Data::Biographies { people, options })
     }
 
+    /// `facts: FILE`, or `facts: { invented: 20 }`.
+    pub fn facts(&self) -> Option<Data> {
+        let context = self.context()?;
+        let value = self.section.raw("facts")?;
+        if value.is_string() {
+            let path = self.path("facts")?;
+            let facts = self.kept(read_facts(&path))?;
+            let origin = path.display().to_string();
+            return Some(Data::Facts {
+                origin,
+                facts,
+                context,
+            });
+        }
+        let place = format!("{}.facts", self.section.place);
+        let section = Section::new(place, value, &self.section.complaints)?;
+        let count: Option<usize> = section.need("invented", "how many facts to invent");
+        let seed = section.get("seed").unwrap_or(self.seed);
+        section.finish();
+        let (count, most) = (count?, invented::most());
+        if !(1..=most).contains(&count) {
+            let problem = format!("invented is {count}; it must lie from 1 to {most}");
+            self.section.complaints.add(&section.place, problem);
+            return None;
+        }
+        Some(Data::Facts {
+            origin: format!("invented with seed {seed}"),
+            facts: invented::invent(count, seed),
+            context,
+        })
+    }
+
+    /// `general: true`: the passages that travel with the program.
+    pub fn general(&self) -> Option<Data> {
+        let context = self.context()?;
+        if self.section.get::<bool>("general") != Some(true) {
+            let place = &self.section.place;
+            self.section.complaints.add(place, "write `general: true`");
+            return None;
+        }
+        let document = |text: &&str| Record::Text((*text).to_owned());
+        Some(Data::Records {
+            path: PathBuf::from("built-in passages"),
+            train: general::TO_CALIBRATE.iter().map(document).collect(),
+            test: general::TO_MEASURE.iter().map(document).collect(),
+            context,
+            measure: self.measure()?,
+        })
+    }
+
     pub fn text(&self) -> Option<Data> {
         let path = self.path("text")?;
         let context = self.context()?;
+        let measure = self.measure()?;
         let held_out: f64 = self.share("held_out", 0.1)?;
         let whole = self.kept(read_text(&path))?;
         let (train, test) = match self.section.raw("test") {
@@ -75,17 +129,21 @@ impl Opener<'_> {
             train,
             test,
             context,
+            measure,
         })
     }
 
     pub fn records(&self) -> Option<Data> {
         let path = self.path("jsonl")?;
         let context = self.context()?;
-        let mut train = self.kept(read_jsonl(&path))?;
+        let measure = self.measure()?;
+        let columns = self.columns()?;
+        let columns = columns.as_ref();
+        let mut train = self.kept(read_jsonl(&path, columns))?;
         let documents = train.iter().all(|record| matches!(record, Record::Text(_)));
         let held_out = self.share("held_out", if documents { 0.1 } else { 0.0 })?;
         let test = match self.section.raw("test") {
-            Some(_) => self.kept(read_jsonl(&self.path("test")?))?,
+            Some(_) => self.kept(read_jsonl(&self.path("test")?, columns))?,
             None => {
                 let kept = train.len() as f64 * (1.0 - held_out);
                 train.split_off((kept.round() as usize).clamp(1, train.len()))
@@ -96,7 +154,36 @@ impl Opener<'_> {
             train,
             test,
             context,
+            measure,
         })
+    }
+
+    /// `prompt: "{a}", completion: " {b}"`, where a file has other keys than these two.
+    fn columns(&self) -> Option<Option<Columns>> {
+        let template = |key: &str| self.section.get::<String>(key);
+        match (template("prompt"), template("completion")) {
+            (None, None) => Some(None),
+            (Some(prompt), Some(completion)) => Some(Some(Columns { prompt, completion })),
+            _ => {
+                let problem = "`prompt` and `completion` say together where a record's texts stand; \
+                               give both";
+                self.section.complaints.add(&self.section.place, problem);
+                None
+            }
+        }
+    }
+
+    /// `measure: 200`: how many windows or records are measured on; without it all are.
+    fn measure(&self) -> Option<usize> {
+        let measure = self.section.get("measure").unwrap_or(usize::MAX);
+        if measure == 0 {
+            let place = &self.section.place;
+            self.section
+                .complaints
+                .add(place, "measure is 0; it must be 1 or more");
+            return None;
+        }
+        Some(measure)
     }
 
     pub fn cifar(&self) -> Option<Data> {
@@ -183,11 +270,22 @@ impl Opener<'_> {
         })
     }
 
+    /// A file, or the name of a data set that `engraft pull` brought here.
     fn path(&self, key: &str) -> Option<PathBuf> {
-        Some(
-            self.directory
-                .join(self.section.need::<String>(key, "a file")?),
-        )
+        let written: String = self.section.need(key, "a file")?;
+        let path = self.directory.join(&written);
+        if path.exists() {
+            return Some(path);
+        }
+        match store::find(&written) {
+            Found::Here(path) => Some(path),
+            Found::Unknown => Some(path),
+            Found::Missing { pull } => {
+                let problem = format!("{key}: `{written}` is not here yet; {pull}");
+                self.section.complaints.add(&self.section.place, problem);
+                None
+            }
+        }
     }
 
     fn share(&self, key: &str, usual: f64) -> Option<f64> {

@@ -1,8 +1,10 @@
 //! Whether model, data and method of a step go together.
 
+use engraft_continual::methods;
 use engraft_method::{Offer, unmet};
+use engraft_nets::Network;
 
-use super::{Data, Model, Resolver, Section, Standing, Step, Work};
+use super::{Data, Model, Resolver, Save, Section, Standing, Step, Work};
 
 impl Resolver<'_> {
     /// Refuses rows that a model cannot read whole.
@@ -34,11 +36,11 @@ impl Resolver<'_> {
         let mut seen = vec![("on", &step.on)];
         seen.extend(step.keep.iter().map(|name| ("keep", name)));
         if let Work::Learn {
-            replay: Some(replay),
-            ..
+            replay, calibrate, ..
         } = &step.work
         {
-            seen.push(("replay", replay));
+            seen.extend(replay.iter().map(|replay| ("replay", replay)));
+            seen.extend(calibrate.iter().map(|texts| ("calibrate", texts)));
         }
         for (key, name) in seen {
             let Some(data) = self.opened(name) else {
@@ -50,7 +52,8 @@ impl Resolver<'_> {
             }
             self.fits_context(name, &step.model);
             let place = format!("data.{name}");
-            let trains = key != "keep" && !matches!(step.work, Work::Probe);
+            let trains = !["keep", "calibrate"].contains(&key)
+                && matches!(step.work, Work::Learn { .. } | Work::Distill { .. });
             let checks = [
                 trains.then(|| data.gives_no_batches(tokenizer, &step.train)),
                 tokenizer.map(|tokenizer| data.measures_nothing(tokenizer)),
@@ -65,6 +68,62 @@ impl Resolver<'_> {
         }
         if let Err(error) = step.train.validate_groups(student.network()) {
             complain(error.to_string());
+        }
+        if let Work::Learn {
+            method,
+            settings,
+            calibrate,
+            ..
+        } = &step.work
+        {
+            let entry = methods::find(method).expect("found above");
+            if let Err(problem) = entry.fits(settings, student.network()) {
+                self.complaints
+                    .add(&format!("{}.method.{method}", section.place), problem);
+            }
+            if step.output.save == Save::Adapter && !entry.adapter {
+                complain(format!(
+                    "save: adapter works where an adapter is trained (lora, kore), not with `{method}`"
+                ));
+            }
+            let calibrated = calibrate.iter().map(|_| Offer::Calibration);
+            let offers: Vec<Offer> = calibrated.collect();
+            if let Some(sentence) = unmet(method, entry.method.needs, &offers) {
+                complain(sentence);
+            }
+        }
+        if step.train.recompute && !student.network().boxed_clone().recomputes(true) {
+            complain("recompute: only Llama-family models can; leave it out".to_owned());
+        }
+        if step.output.max_loss.is_some() && step.keep.is_empty() {
+            complain("max_loss needs `keep`: data that the model is to keep".to_owned());
+        }
+        if let Work::Learn {
+            stepping_stones: Some(_),
+            ..
+        } = &step.work
+            && !matches!(data, Data::Facts { .. })
+        {
+            complain("stepping_stones needs data of `facts`, whose hints it uses".to_owned());
+        }
+        if let Work::Prune { base, .. } = &step.work {
+            if step.output.save == Save::Adapter {
+                complain("save: a pruned update is no adapter; use merged or nothing".to_owned());
+            }
+            let shapes = |network: &dyn Network| -> Vec<(String, Vec<usize>)> {
+                let parameters = network.parameters().into_iter();
+                parameters
+                    .map(|p| (p.name.clone(), p.value.dims()))
+                    .collect()
+            };
+            if let Some(base_model) = self.standing(base)
+                && shapes(base_model.model.network()) != shapes(student.network())
+            {
+                complain(format!(
+                    "`{}` and its base `{base}` are models of different shapes",
+                    step.model
+                ));
+            }
         }
         let Work::Distill {
             teacher, method, ..

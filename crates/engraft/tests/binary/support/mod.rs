@@ -1,6 +1,8 @@
 //! A folder to work in, the program in it, and what it said.
 
 mod data;
+#[cfg(target_os = "linux")]
+mod disk;
 mod model;
 mod numbers;
 
@@ -15,6 +17,8 @@ use assert_cmd::cargo::CommandCargoExt;
 use tempfile::TempDir;
 
 pub use data::{cifar, gzip, idx, records};
+#[cfg(target_os = "linux")]
+pub use disk::Disk;
 pub use model::{Weights, trained_model};
 pub use numbers::{measured, numbers};
 

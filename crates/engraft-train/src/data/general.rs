@@ -1,0 +1,46 @@
+//! Short passages of general knowledge, written for the purpose: what stands for "what the model
+//! knows" where a user names no texts of their own.
+
+/// To calibrate on.
+pub const TO_CALIBRATE: [&str; 24] = [
+    "Water boils at a lower temperature on a high mountain, because the air pressure is smaller there. Cooks who live at great heights therefore let beans and potatoes simmer longer, or use a pot whose lid holds the steam back and raises the pressure inside.",
+    "The printing press spread through Europe within a few decades. Books became cheaper, more people learned to read, and scholars in distant cities could compare the same page of the same text. Rulers and churches soon noticed that they could no longer control every idea.",
+    "To change a bicycle tyre, first take the wheel out of the frame and let the remaining air escape. Lift one side of the tyre over the rim with two levers, pull out the tube, find the hole by listening or by holding the tube under water, and glue a patch on it.",
+    "Bees tell each other where flowers are by dancing. The angle of the dance against the vertical shows the direction relative to the sun, and its length shows the distance. Other bees follow the dancer closely in the dark hive and then fly straight to the place.",
+    "A contract is an agreement that a court will enforce. One side makes an offer, the other accepts it, and both give something of value. If one of them does not do what was promised, the other may ask for damages or, in some cases, for the promised act itself.",
+    "In chess, the player who controls the centre usually has more freedom to move. Beginners are told to bring out their knights and bishops early, to castle before the fight begins, and not to move the same piece twice in the opening without a good reason.",
+    "The heart has four chambers. Blood that has given its oxygen to the body enters the right side and is pumped to the lungs; from there it returns to the left side, whose strong muscle sends it through the arteries. Valves keep it from flowing backwards.",
+    "def mean(values):\n    \"\"\"Return the arithmetic mean of a list of numbers.\"\"\"\n    if not values:\n        raise ValueError(\"the list is empty\")\n    return sum(values) / len(values)\n\nprint(mean([2, 4, 9]))",
+    "When demand for a good rises and its supply stays the same, its price tends to go up. A higher price tempts producers to make more of it and buyers to look for something else, so that after some time the market finds a new balance.",
+    "The old lighthouse keeper climbed the stairs every evening, as he had done for thirty years. He lit the lamp, wound the clockwork and wrote the weather into his book. On quiet nights he could hear the whales, and he wondered what they said to each other.",
+    "Bread needs only flour, water, salt and yeast. Knead the dough until it is smooth, let it rise in a warm place until it has doubled, shape it, let it rest again and bake it in a hot oven. A bowl of water in the oven makes the crust crisp.",
+    "The moon always shows us the same side, because it turns around itself in the same time in which it travels around the earth. The far side was unknown until a probe photographed it; it has more craters and fewer of the dark plains.",
+    "Dear Ms Brown, thank you for your letter of the third of March. We are sorry that the parcel arrived late and damaged. A new one was sent today, and you need not return the old one. We hope to welcome you again as our customer.",
+    "A triangle with two equal sides has two equal angles. If all three sides are equal, so are all three angles, and each of them measures sixty degrees, since the angles of a triangle in the plane always add up to one hundred and eighty degrees.",
+    "During the dry season the river shrinks to a chain of pools. Fish crowd together in them, birds come from far away to feed, and crocodiles wait in the mud. With the first heavy rain everything changes within a day, and the plain turns into a lake.",
+    "A good password is long. Four or five random words are easier to remember than a short string of odd characters, and harder to guess. Use another one for every account, keep them in a password manager, and switch on a second factor where you can.",
+    "The violin has four strings, tuned in fifths. The player presses them with the fingers of the left hand and draws the bow with the right. Small movements of the finger make the tone tremble, which is called vibrato and lets a single note sound warm.",
+    "Glaciers are made of snow that has been pressed to ice over many years. Although ice is hard, a glacier flows slowly downhill, faster in the middle than at its edges. It scrapes the rock below and carries stones along, which it leaves behind when it melts.",
+    "Question: Why do leaves change their colour in autumn? Answer: In autumn a tree takes the green pigment back from its leaves, because it would lose it with them. The yellow pigments that were there all the time become visible, and some trees make red ones as well.",
+    "The parliament passed the budget after a debate of eleven hours. Members of the opposition said that too little money was left for schools and roads; the minister answered that the debt had to be reduced first and promised a new proposal for the coming spring.",
+    "Vaccines train the immune system without causing the disease. They show it a harmless part of a virus or bacterium, or instructions for making one. When the real germ comes, the body recognises it and answers much faster than it could have done before.",
+    "To plant a tree, dig a hole twice as wide as the roots but no deeper. Loosen the soil at its sides, set the tree upright, fill the hole, and press the earth down gently. Water it well in the first two summers, above all in the evening.",
+    "Stars shine because hydrogen is turned into helium in their cores. The more massive a star is, the hotter it burns and the sooner it ends. Our sun is about half way through its life; it will swell one day and swallow the inner planets.",
+    "Two friends shared a taxi to the station. The ride cost eighteen euros, and since one of them had to go on for the last third of the way alone, he paid ten and the other paid eight. Both thought that this was fair, and neither asked for change.",
+];
+
+/// To measure on; never calibrated on.
+pub const TO_MEASURE: [&str; 12] = [
+    "Salt lowers the freezing point of water. That is why roads are salted in winter and why the sea freezes later than lakes do. In very cold places salt no longer helps, and sand is spread instead so that shoes and tyres find a grip.",
+    "The Romans built roads that lasted for centuries. They dug a trench, filled it with layers of stone and gravel, and covered it with slabs that were slightly raised in the middle, so that rain ran off to both sides into ditches.",
+    "If your computer does not start, first check that it is connected to power and that the screen is switched on. Unplug everything that is not needed. If it beeps, count the beeps: their number tells in the manual which part has failed.",
+    "Octopuses have three hearts and blue blood. They can change the colour and the texture of their skin within a second, squeeze through holes no wider than their beak, and open jars. Most of them live for only a year or two.",
+    "A library lends its books for four weeks. Readers may extend the loan twice if nobody else has asked for the book. Whoever brings it back late pays a small fee, and whoever loses it pays for a new copy and for the work.",
+    "The train left the valley and climbed in wide curves. Snow lay between the firs, and the windows began to mist. An old woman opposite unpacked bread and cheese, cut both with great care, and offered half of it to the child beside her.",
+    "Interest is the price of borrowed money. With simple interest it is counted on the first sum alone; with compound interest it is counted on the interest of earlier years too, so that a debt that is not paid back grows faster and faster.",
+    "Iron rusts when it meets water and oxygen. Paint, oil or a thin layer of zinc keep them away. Stainless steel contains chromium, which forms a skin of oxide that is too thin to be seen and closes again when it is scratched.",
+    "fn largest(values: &[i32]) -> Option<i32> {\n    let mut values = values.iter();\n    let first = *values.next()?;\n    Some(values.fold(first, |largest, value| largest.max(*value)))\n}",
+    "A goalkeeper may use the hands, but only inside the penalty area and not when a team mate passes the ball back with the foot. Outside the area the keeper is a player like any other, and a handball there is punished with a free kick.",
+    "Sleep is not a waste of time. While we sleep, the brain sorts what happened during the day, muscles are repaired and the immune system gathers strength. People who sleep too little become ill more often and judge their own mistakes badly.",
+    "Question: How do you make a paper boat? Answer: Fold a sheet in half, fold the upper corners to the middle, and turn the edges up on both sides. Open the hat from below, press it flat to a square, fold two corners up, open it again and pull the sides apart.",
+];

@@ -1,0 +1,194 @@
+//! A recipe over several seeds: a run a seed, each resumable by itself, then all of them in one table.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use engraft_nets::files::write_file;
+use engraft_probe::{Measurement, measurement::Unit, measurement::show, paired};
+use serde_json::{Value, json};
+
+use crate::{
+    plan::{Plan, Work},
+    recipe::Recipe,
+    run::{Options, Outcome, StepResult, place, run},
+    say::{note, say},
+    standing::{self, Row},
+};
+
+/// What a recipe says about how often and how far it is run.
+pub const KEYS: [&str; 2] = ["seeds", "quick"];
+
+/// The seeds of a recipe that asks for several (`seeds: 5`): its own and those after it.
+pub fn of(recipe: &Recipe) -> anyhow::Result<Option<Vec<u64>>> {
+    let Some(written) = recipe.root.get("seeds").filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let count = written.as_u64().filter(|count| (1..=1000).contains(count));
+    let count = count.with_context(|| {
+        format!(
+            "{}: seeds is {written}; it must be a number from 1 to 1000",
+            recipe.origin
+        )
+    })?;
+    let first = recipe.root.get("seed").and_then(Value::as_u64).unwrap_or(0);
+    Ok(Some(
+        (0..count).map(|seed| first.wrapping_add(seed)).collect(),
+    ))
+}
+
+/// Runs every seed in a folder of its own and prints the table.
+pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Result<Outcome> {
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| place::usual(&recipe.name));
+    let plan = |seed: u64| -> anyhow::Result<Plan> {
+        let mut variant = recipe.clone();
+        variant.root.insert("seed".to_owned(), json!(seed));
+        let folder = out.join(format!("seed-{seed}"));
+        let plan = Plan::resolve(&variant, Some(folder), &options.device)?;
+        place::check(&plan)?;
+        Ok(plan)
+    };
+    let started = Instant::now();
+    let (mut runs, mut rows): (Vec<Vec<StepResult>>, Vec<Row>) = (Vec::new(), Vec::new());
+    let mut machine = String::new();
+    for (index, &seed) in seeds.iter().enumerate() {
+        let plan = plan(seed)?;
+        if options.dry_run {
+            say(&plan.describe());
+            return Ok(Outcome {
+                out,
+                results: Vec::new(),
+            });
+        }
+        note(&format!("seed {seed}, {} of {}", index + 1, seeds.len()));
+        let (results, fresh) = (run(&plan)?.results, Instant::now());
+        crate::report::write(&plan, &results, &plan.out.join("report.html"))?;
+        if index == 0 {
+            rows = self::rows(&plan);
+            machine = crate::machine::describe(&plan.device);
+        }
+        let left = seeds.len() - index - 1;
+        if left > 0 && !results.iter().all(|result| result.skipped) {
+            let each = (fresh - started).as_secs_f64() / (index + 1) as f64;
+            note(&format!(
+                "seed {seed}: done; about {:.0} minutes for the other {left}",
+                each * left as f64 / 60.0
+            ));
+        }
+        runs.push(results);
+    }
+    let standings = standing::standings(&rows, &runs);
+    let overview = overview(&rows, &runs);
+    say(&format!("\n{overview}{}\n", standing::table(&standings)));
+    let whole = json!({
+        "recipe": recipe.name,
+        "seeds": seeds,
+        "machine": machine,
+        "standings": standings,
+    });
+    for (name, content) in [
+        ("table.md", overview.into_bytes()),
+        ("table.json", serde_json::to_vec_pretty(&whole)?),
+    ] {
+        let path = out.join(name);
+        write_file(&path, &content)?;
+        say(&format!("written  {}\n", path.display()));
+    }
+    Ok(Outcome {
+        out,
+        results: runs.into_iter().flatten().collect(),
+    })
+}
+
+/// Every step that makes a model: a pruned one beside what was pruned, all others beside the first.
+fn rows(plan: &Plan) -> Vec<Row> {
+    let steps = plan.steps.iter();
+    let makes = |work: &Work| !matches!(work, Work::Probe);
+    let steps: Vec<_> = steps.filter(|step| makes(&step.work)).collect();
+    let first = steps.first().map(|step| step.name.clone());
+    steps
+        .iter()
+        .map(|step| Row {
+            against: match step.work {
+                Work::Prune { .. } => Some(step.model.clone()),
+                _ => first.clone().filter(|first| *first != step.name),
+            },
+            name: step.name.clone(),
+        })
+        .collect()
+}
+
+/// A Markdown table, a line a step: what was measured before and after, time, memory, what was trained.
+fn overview(rows: &[Row], runs: &[Vec<StepResult>]) -> String {
+    let all = || runs.iter().flatten().map(|result| &result.entry);
+    let mut probes: Vec<&Measurement> = Vec::new();
+    for found in all().flat_map(|entry| &entry.measurements) {
+        if !found.on_training_data && probes.iter().all(|known| known.probe != found.probe) {
+            probes.push(found);
+        }
+    }
+    let heads: Vec<&str> = probes.iter().map(|found| found.probe.as_str()).collect();
+    let mut out = format!(
+        "| step | {} | seconds | memory | trained |\n|---|{}---|---|---|\n",
+        heads.join(" | "),
+        "---|".repeat(heads.len())
+    );
+    let cell = |found: &[&Measurement], unit: Unit| -> String {
+        let values: Vec<f64> = found.iter().map(|found| found.value).collect();
+        if values.is_empty() {
+            return "–".to_owned();
+        }
+        let (mean, interval) = paired(&values);
+        let half = interval.map(|interval| (interval.high - interval.low) / 2.0);
+        match half {
+            Some(half) => {
+                let half = show(half, unit);
+                let bare = half
+                    .trim_start_matches('+')
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default();
+                format!("{} ±{bare}", show(mean, unit))
+            }
+            None => show(mean, unit),
+        }
+    };
+    let line = |name: &str, cells: Vec<String>, rest: [String; 3]| {
+        format!(
+            "| {name} | {} | {} |\n",
+            cells.join(" | "),
+            rest.join(" | ")
+        )
+    };
+    let before: Vec<String> = probes
+        .iter()
+        .map(|probe| {
+            let found = all().flat_map(|entry| &entry.before);
+            let found: Vec<_> = found.filter(|found| found.probe == probe.probe).collect();
+            cell(&found, probe.unit)
+        })
+        .collect();
+    out.push_str(&line("before", before, ["–", "–", "–"].map(str::to_owned)));
+    for row in rows {
+        let entries: Vec<_> = all().filter(|entry| entry.step == row.name).collect();
+        let cells = probes.iter().map(|probe| {
+            let found = entries.iter().flat_map(|entry| &entry.measurements);
+            let found: Vec<_> = found.filter(|found| found.probe == probe.probe).collect();
+            cell(&found, probe.unit)
+        });
+        let seconds: f64 = entries.iter().map(|entry| entry.trained_seconds).sum();
+        let memory = entries.iter().filter_map(|entry| entry.peak_memory).max();
+        let trained = entries.iter().map(|entry| entry.trained_parameters).max();
+        let rest = [
+            format!("{:.0}", seconds / entries.len().max(1) as f64),
+            memory.map_or("–".to_owned(), |bytes| format!("{} MB", bytes >> 20)),
+            trained.map_or("–".to_owned(), |count| {
+                format!("{:.1} M", count as f64 / 1e6)
+            }),
+        ];
+        out.push_str(&line(&row.name, cells.collect(), rest));
+    }
+    out
+}
