@@ -154,6 +154,46 @@ class Gpt(nn.Module):
         return below(100, 8 * 256, 4096).view(8, 256), below(101, 8 * 256, 4096)
 
 
+class Lora(nn.Module):
+    """The shape of SmolLM2-135M with PEFT's LoRA of rank 8 on every linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        from peft import LoraConfig, get_peft_model
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        config = LlamaConfig(
+            vocab_size=49152,
+            hidden_size=576,
+            intermediate_size=1536,
+            num_hidden_layers=30,
+            num_attention_heads=9,
+            num_key_value_heads=3,
+            max_position_embeddings=2048,
+            rms_norm_eps=1e-5,
+            rope_theta=1e5,
+            tie_word_embeddings=True,
+            use_cache=False,
+        )
+        base = LlamaForCausalLM(config)
+        set_weights(base)
+        lora = LoraConfig(r=8, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear")
+        self.model = get_peft_model(base, lora)
+        factors = sorted(self.model.named_parameters())
+        factors = [weight for name, weight in factors if "lora_A" in name]
+        with torch.no_grad():
+            for index, weight in enumerate(factors):
+                bound = weight.shape[1] ** -0.5
+                weight.copy_(uniform(1000 + index, *weight.shape) * bound)
+
+    def forward(self, ids):
+        return self.model(input_ids=ids).logits.flatten(0, 1)
+
+    @staticmethod
+    def batch():
+        return below(100, 4 * 128, 49152).view(4, 128), below(101, 4 * 128, 49152)
+
+
 def set_weights(network):
     """Matrices by their place among the sorted names, norms 1, biases 0."""
     with torch.no_grad():
@@ -170,8 +210,9 @@ class Training:
 
     def __init__(self, network, optimizer):
         self.network = network
-        set_weights(network)
-        self.optimizer = optimizer(network.parameters())
+        if not isinstance(network, Lora):
+            set_weights(network)
+        self.optimizer = optimizer([p for p in network.parameters() if p.requires_grad])
         self.input, self.labels = network.batch()
         self.parameters = sum(p.numel() for p in network.parameters())
 
@@ -231,6 +272,10 @@ MODELS = {
     "gpt": {
         "default": lambda: Training(Gpt(), adamw()),
         "fused": lambda: Training(Gpt(), adamw(fused=True)),
+    },
+    "lora": {
+        "default": lambda: Training(Lora(), adamw()),
+        "fused": lambda: Training(Lora(), adamw(fused=True)),
     },
     "kd": {
         "softmax": lambda: Distance(False),

@@ -20,13 +20,14 @@ VARIANTS = {
     "mlp": ["default", "fused"],
     "resnet": ["default", "fused"],
     "gpt": ["default", "fused"],
+    "lora": ["default", "fused"],
     "kd": ["softmax", "log_softmax"],
 }
 MODELS = list(VARIANTS)
 # Steps a turn, so that one takes a few seconds at most.
-STEPS = {"mlp": 200, "resnet": 10, "gpt": 6, "kd": 10}
+STEPS = {"mlp": 200, "resnet": 10, "gpt": 6, "lora": 4, "kd": 10}
 # Largest share of PyTorch's time, with AVX-512, and of its memory.
-GOALS = {"mlp": 0.9, "resnet": 1.0, "gpt": 0.85, "kd": 0.2}
+GOALS = {"mlp": 0.9, "resnet": 1.0, "gpt": 0.85, "lora": 1.0, "kd": 0.2}
 MEMORY_GOALS = {"kd": 0.25}
 # Cores others may keep busy.
 QUIET = 0.5
@@ -69,9 +70,9 @@ def python_with_torch():
     if not python.exists():
         print(f"making an environment with PyTorch in {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
-    if subprocess.run([python, "-c", "import torch"], stderr=subprocess.DEVNULL).returncode:
+    if subprocess.run([python, "-c", "import torch, peft"], stderr=subprocess.DEVNULL).returncode:
         # numpy only silences a warning of PyTorch's.
-        install = [python, "-m", "pip", "install", "--quiet", "torch", "numpy"]
+        install = [python, "-m", "pip", "install", "--quiet", "torch", "numpy", "peft"]
         subprocess.run(install, check=True)
     return str(python)
 

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use engraft::continual::{Lesson, methods};
 use engraft::distill::{self, Objective, View};
 use engraft::nets::{
     self, Batch, Capabilities, IGNORE, Input, InputShape, Logits, Network, Role, Signals, Spec,
@@ -48,8 +49,8 @@ fn main() -> Result<()> {
                 gate.close(loss)?;
             }
         }
-        "mlp" | "resnet" | "gpt" => train(&model, &gate),
-        _ => bail!("give a model: mlp, resnet, gpt or kd"),
+        "mlp" | "resnet" | "gpt" | "lora" => train(&model, &gate),
+        _ => bail!("give a model: mlp, resnet, gpt, lora or kd"),
     }
 }
 
@@ -204,6 +205,20 @@ fn lesson(model: &str) -> Result<(Box<dyn Network>, Batch)> {
             let spec = Spec::Resnet(ResnetSpec { depth: 20 });
             (spec, 10, shape, input, 128)
         }
+        // The shape of SmolLM2-135M.
+        "lora" => {
+            let input = Input::Tokens {
+                ids: below(100, 4 * 128, 49152).map(|id| id as u32).collect(),
+                shape: [4, 128],
+            };
+            let spec = json!({
+                "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+                "num_attention_heads": 9, "num_key_value_heads": 3, "rms_norm_eps": 1e-5,
+                "rope_theta": 1e5, "tie_word_embeddings": true,
+            });
+            let spec = Spec::Llama(serde_json::from_value(spec)?);
+            (spec, 49152, InputShape::Tokens, input, 4 * 128)
+        }
         _ => {
             let input = Input::Tokens {
                 ids: below(100, 8 * 256, 4096).map(|id| id as u32).collect(),
@@ -222,12 +237,36 @@ fn lesson(model: &str) -> Result<(Box<dyn Network>, Batch)> {
     };
     let mut network = nets::create(&spec, classes, shape, 0, &Device::flex())?;
     set_weights(&mut *network);
+    if model == "lora" {
+        network = adapted(network)?;
+    }
     let batch = Batch {
         samples: (0..input_rows(&input)).collect(),
         labels: below(101, rows, classes).collect(),
         input,
     };
     Ok((network, batch))
+}
+
+/// With LoRA of rank 8 on every linear layer: A as the peer has it, B zero.
+fn adapted(network: Box<dyn Network>) -> Result<Box<dyn Network>> {
+    let lesson = Lesson {
+        calibration: &[],
+        seed: 0,
+    };
+    let method = methods::find("lora").context("the method lora is registered")?;
+    let prepared = method.prepare(&json!({}), network, &lesson);
+    let mut network = prepared.map_err(|e| anyhow!(e))?.network;
+    let mut factors = network.parameters_mut();
+    factors.retain(|parameter| parameter.name.ends_with("lora_A.weight"));
+    factors.sort_by(|a, b| a.name.cmp(&b.name));
+    for (index, parameter) in factors.into_iter().enumerate() {
+        let shape = parameter.value.dims();
+        let bound = 1.0 / (shape[1] as f32).sqrt();
+        let numbers = uniform(1000 + index, shape[0] * shape[1]).into_iter();
+        parameter.value = parameter.holding(numbers.map(|x| x * bound).collect());
+    }
+    Ok(network)
 }
 
 fn input_rows(input: &Input) -> usize {

@@ -60,7 +60,10 @@ pub fn standings(rows: &[Row], runs: &[Vec<StepResult>]) -> Vec<Standing> {
         let other = row.against.as_ref().map(|name| values(name, &probe.probe));
         let other = other.filter(|other| other.len() == own.len());
         let differences = |other: Vec<f64>| own.iter().zip(other).map(|(a, b)| a - b).collect();
-        let differences: Vec<f64> = other.map_or_else(Vec::new, differences);
+        let differences: Vec<f64> = match row.against {
+            None => vec![0.0; own.len()],
+            Some(_) => other.map_or_else(Vec::new, differences),
+        };
         let (difference, interval) = match differences[..] {
             [] => (0.0, None),
             _ => paired(&differences),

@@ -61,7 +61,7 @@ pub struct Kore {
     pub sequences: usize,
     /// Number format in which the covariance is summed.
     #[arg(long, value_enum, default_value = "f64")]
-    pub accumulate: Accumulate,
+    pub sum_in: Accumulate,
     /// Normalise by the largest signed value, as the official code does.
     #[arg(long)]
     pub compat: bool,
@@ -75,7 +75,7 @@ impl Default for Kore {
         Self {
             rank: 235,
             sequences: 256,
-            accumulate: Accumulate::F64,
+            sum_in: Accumulate::F64,
             compat: false,
             targets: Targets::default(),
         }
@@ -133,7 +133,7 @@ impl TeachMethod for Kore {
             &self.targets,
             &sequences,
             normaliser,
-            self.accumulate,
+            self.sum_in,
         )?;
         let silent = silent(&covariances, self.rank)?;
         let mut energies = Vec::new();

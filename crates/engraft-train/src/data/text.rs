@@ -63,41 +63,20 @@ impl Columns {
     }
 }
 
-/// Reads a JSONL file (plain or gzip), or a JSON array of objects; other keys than those of
-/// [`Record`], or of `columns`, are left alone.
+/// Reads a JSONL file (plain or gzip); other keys than those of [`Record`], or of `columns`, are left
+/// alone.
 ///
 /// # Errors
 /// A file that cannot be read, is empty, not UTF-8 or holds fewer than two records; a line that is
 /// not JSON or lacks its keys (with the number of the line).
 pub fn read_jsonl(path: &Path, columns: Option<&Columns>) -> Result<Vec<Record>, DataError> {
     let text = file::read_utf8(path)?;
-    if text.trim_start().starts_with('[') {
-        return array(path, &text, columns);
-    }
     let lines = text.lines().enumerate();
     let filled = lines.filter(|(_, line)| !line.trim().is_empty());
     let records = filled.map(|(index, line)| {
         parse(line, columns).map_err(|problem| DataError::line(path, index + 1, problem))
     });
-    several(path, records.collect::<Result<_, _>>()?)
-}
-
-/// A whole file that is one JSON array.
-fn array(path: &Path, text: &str, columns: Option<&Columns>) -> Result<Vec<Record>, DataError> {
-    let values: Vec<Value> = serde_json::from_str(text).map_err(|error| {
-        DataError::file(
-            path,
-            format!("is not a JSON array ({error}); copy it again"),
-        )
-    })?;
-    let records = values.into_iter().enumerate().map(|(index, value)| {
-        record(value, columns)
-            .map_err(|problem| DataError::file(path, format!("entry {}: {problem}", index + 1)))
-    });
-    several(path, records.collect::<Result<_, _>>()?)
-}
-
-fn several(path: &Path, records: Vec<Record>) -> Result<Vec<Record>, DataError> {
+    let records: Vec<Record> = records.collect::<Result<_, _>>()?;
     if records.len() < 2 {
         let problem = "holds a single record; give at least two lines, or plain text as .txt";
         return Err(DataError::file(path, problem));
@@ -108,10 +87,6 @@ fn several(path: &Path, records: Vec<Record>) -> Result<Vec<Record>, DataError> 
 fn parse(line: &str, columns: Option<&Columns>) -> Result<Record, String> {
     let value: Value = serde_json::from_str(line)
         .map_err(|error| format!("is not JSON ({error}); write one object a line"))?;
-    record(value, columns)
-}
-
-fn record(value: Value, columns: Option<&Columns>) -> Result<Record, String> {
     let Value::Object(object) = value else {
         return Err("is not a JSON object; write {\"text\": ...}".to_owned());
     };

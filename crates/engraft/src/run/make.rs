@@ -135,7 +135,6 @@ impl Session<'_> {
         let mut made = self.train(step, prepared.network, prepared.loss, &*source, files)?;
         made.seconds += preparing;
         made.report["method"] = prepared.report;
-        made.report["preparing_seconds"] = preparing.into();
         made.warnings = prepared.warnings;
         Ok(made)
     }

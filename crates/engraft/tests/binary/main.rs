@@ -4,11 +4,14 @@
 
 mod support;
 
+mod augment;
+mod bad_facts;
 mod bad_files;
 mod bad_models;
 mod bad_places;
 mod bad_recipes;
 mod compare;
+mod facts;
 mod help;
 mod images;
 mod interruption;
@@ -18,3 +21,4 @@ mod own_text;
 mod pull;
 mod quickstart;
 mod same_as_recipe;
+mod seeds;

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 pub use data::{cifar, gzip, idx, records};
 #[cfg(target_os = "linux")]
 pub use disk::Disk;
-pub use model::{Weights, trained_model};
+pub use model::{FACTS, Weights, llama_with_facts, trained_model};
 pub use numbers::{measured, numbers};
 
 /// Everything of the quickstart, as small as it can be: a teacher, three students, two ways to teach.
