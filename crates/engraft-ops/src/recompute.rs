@@ -24,18 +24,19 @@ impl Leaf {
     }
 }
 
+/// Takes the gradient of one fresh parameter out of a backward pass.
+pub type TakeGradient = Box<dyn FnOnce(&mut Found) -> Option<FlexTensor>>;
+
 /// The part computed once more, on parameters of its own.
 pub struct Again {
     pub output: Tensor<2>,
     /// Takes the gradient of each parameter, in the order of the leaves.
-    pub gradients: Vec<Box<dyn FnOnce(&mut Found) -> Option<FlexTensor>>>,
+    pub gradients: Vec<TakeGradient>,
 }
 
 impl Again {
     /// What takes the gradient of one fresh parameter.
-    pub fn gradient<const D: usize>(
-        parameter: Tensor<D>,
-    ) -> Box<dyn FnOnce(&mut Found) -> Option<FlexTensor>> {
+    pub fn gradient<const D: usize>(parameter: Tensor<D>) -> TakeGradient {
         Box::new(move |found| {
             let gradient = parameter.grad_remove(found)?;
             gradient.try_into_primitive::<Flex>().ok()

@@ -65,8 +65,8 @@ pub(crate) fn unfreeze(network: &mut dyn Network, last_blocks: usize) {
     let blocks = network.capabilities().blocks;
     for parameter in network.parameters_mut() {
         if last_blocks > 0 {
-            parameter.trainable = parameter.role != Role::Statistic
-                && in_last(&parameter.name, last_blocks, blocks);
+            parameter.trainable =
+                parameter.role != Role::Statistic && in_last(&parameter.name, last_blocks, blocks);
         }
     }
 }

@@ -197,7 +197,12 @@ fn smallest(covariance: MatRef<'_, f64>, rank: usize) -> Result<Silent, String> 
         .self_adjoint_eigen(Side::Lower)
         .map_err(|error| format!("the covariance has no eigendecomposition ({error:?})"))?;
     // Ascending, so the first are the smallest; rounding can make them negative.
-    let values: Vec<f64> = eigen.S().column_vector().iter().map(|v| v.max(0.0)).collect();
+    let values: Vec<f64> = eigen
+        .S()
+        .column_vector()
+        .iter()
+        .map(|v| v.max(0.0))
+        .collect();
     let total: f64 = values.iter().sum();
     let chosen: f64 = values[..rank].iter().sum();
     Ok(Silent {
@@ -240,7 +245,9 @@ impl Adapter {
         let root = |k: usize| sigma[k].sqrt();
         Ok(Self {
             a: Mat::from_fn(sigma.len(), right.nrows(), |k, j| root(k) * right[(j, k)]),
-            b: Mat::from_fn(weight.nrows(), sigma.len(), |i, k| root(k) * svd.U()[(i, k)]),
+            b: Mat::from_fn(weight.nrows(), sigma.len(), |i, k| {
+                root(k) * svd.U()[(i, k)]
+            }),
             sigma,
         })
     }
@@ -253,7 +260,10 @@ impl Adapter {
             Parameter::new(factor_name(layer.module(), part), Role::Weight, value)
         };
         let (rank, input, out) = (self.a.nrows(), self.a.ncols(), self.b.nrows());
-        let numbers = rows(self.a.as_ref()).into_iter().map(|x| x as f32).collect();
+        let numbers = rows(self.a.as_ref())
+            .into_iter()
+            .map(|x| x as f32)
+            .collect();
         let mut a = parameter("A", numbers, [rank, input]);
         a.trainable = false;
         Delta::LowRank {
@@ -266,7 +276,8 @@ impl Adapter {
 /// Row by row.
 fn rows(matrix: MatRef<'_, f64>) -> Vec<f64> {
     let rows = matrix.row_iter();
-    rows.flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect()
+    rows.flat_map(|row| row.iter().copied().collect::<Vec<_>>())
+        .collect()
 }
 
 /// The harmonic mean of adaptation and retention in percent, from a score of new knowledge and one of
@@ -325,21 +336,25 @@ fn adapter_init(case: &mut Case) -> Result<(), ParityError> {
     if let Some(wanted) = case.wanted("B") {
         let (columns, wanted) = (b.ncols(), wanted.values.clone());
         for k in 0..columns {
-            let dot: f64 = (0..b.nrows()).map(|i| b[(i, k)] * wanted[i * columns + k]).sum();
+            let dot: f64 = (0..b.nrows())
+                .map(|i| b[(i, k)] * wanted[i * columns + k])
+                .sum();
             if dot < 0.0 {
                 (0..b.nrows()).for_each(|i| b[(i, k)] = -b[(i, k)]);
             }
         }
     }
-    let right = adapter.a.thin_svd().map_err(|e| ParityError::Computation(format!("{e:?}")))?;
+    let right = adapter
+        .a
+        .thin_svd()
+        .map_err(|e| ParityError::Computation(format!("{e:?}")))?;
     let row_space = right.V() * right.V().transpose();
     let after = &residual + &trained * &a;
     let pass = |x: &Mat<f64>, weight: &Mat<f64>| x * weight.transpose();
     let (old_before, old_after) = (pass(&acts, &w), pass(&acts, &after));
     let (new_before, new_after) = (pass(&x_new, &w), pass(&x_new, &after));
-    let change = |before: &Mat<f64>, after: &Mat<f64>| {
-        (after - before).norm_l2() / before.norm_l2()
-    };
+    let change =
+        |before: &Mat<f64>, after: &Mat<f64>| (after - before).norm_l2() / before.norm_l2();
     case.output("rel_change_old", [change(&old_before, &old_after)]);
     case.output("rel_change_new", [change(&new_before, &new_after)]);
     case.output("cov_singular_values", values);

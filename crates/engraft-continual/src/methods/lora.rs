@@ -70,7 +70,10 @@ impl TeachMethod for Lora {
     fn check(&self) -> Result<(), String> {
         match self.alpha.is_finite() && self.alpha != 0.0 {
             true => Ok(()),
-            false => Err(format!("alpha is {}; it must be a number other than 0", self.alpha)),
+            false => Err(format!(
+                "alpha is {}; it must be a number other than 0",
+                self.alpha
+            )),
         }
     }
 

@@ -88,7 +88,10 @@ impl TeachMethod for MixCpt {
 
     fn check(&self) -> Result<(), String> {
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return Err(format!("temperature is {}; it must be above 0", self.temperature));
+            return Err(format!(
+                "temperature is {}; it must be above 0",
+                self.temperature
+            ));
         }
         if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
             return Err(format!("alpha is {}; it must be 0 or more", self.alpha));
@@ -216,11 +219,18 @@ fn lssd(case: &mut Case) -> Result<(), ParityError> {
     let student = plain.clone().autodiff().require_grad();
     let picked = Logits::Full(student.clone().select(0, rows.clone()));
     let matching = matching(temperature as f32);
-    let distance = divergence(picked.clone(), Logits::Full(target.clone()), None, &matching);
+    let distance = divergence(
+        picked.clone(),
+        Logits::Full(target.clone()),
+        None,
+        &matching,
+    );
     let hard = cross_entropy(picked, truth);
     let total = hard.clone() + distance.clone() * alpha;
     let gradients = total.backward();
-    let gradient = student.grad(&gradients).expect("the loss depends on the student");
+    let gradient = student
+        .grad(&gradients)
+        .expect("the loss depends on the student");
     let numbers = |tensor: Tensor<2>| -> Vec<f64> {
         let data = tensor.into_data().convert::<f64>();
         data.try_into_vec().expect("just converted to f64")

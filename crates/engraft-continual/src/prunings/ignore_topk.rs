@@ -79,8 +79,10 @@ impl Pruning for IgnoreTopk {
     }
 
     fn prune(&self, update: &mut [Update], _recall: &mut dyn Recall, _seed: u64) -> Value {
-        let mut tensors: Vec<&mut [f32]> =
-            update.iter_mut().map(|update| &mut update.change[..]).collect();
+        let mut tensors: Vec<&mut [f32]> = update
+            .iter_mut()
+            .map(|update| &mut update.change[..])
+            .collect();
         json!({ "dropped": drop_largest(&mut tensors, self.fraction, self.scope) })
     }
 }
@@ -111,14 +113,18 @@ pub(crate) fn drop_largest<T: Entry>(
     match scope {
         Scope::Tensor => {
             let each = tensors.iter_mut();
-            each.map(|tensor| drop_from(&mut [&mut **tensor], fraction)).sum()
+            each.map(|tensor| drop_from(&mut [&mut **tensor], fraction))
+                .sum()
         }
         Scope::Model => drop_from(tensors, fraction),
     }
 }
 
 fn drop_from<T: Entry>(tensors: &mut [&mut [T]], fraction: f64) -> usize {
-    let mut sizes: Vec<T> = tensors.iter().flat_map(|tensor| tensor.iter().map(|x| x.size())).collect();
+    let mut sizes: Vec<T> = tensors
+        .iter()
+        .flat_map(|tensor| tensor.iter().map(|x| x.size()))
+        .collect();
     let drop = (fraction * sizes.len() as f64).floor() as usize;
     if drop == 0 {
         return 0;
@@ -155,7 +161,8 @@ fn parity(case: &mut Case) -> Result<(), ParityError> {
     }
     let pruned = |scope: Scope| {
         let mut changes: Vec<Vec<f64>> = changes.clone();
-        let mut slices: Vec<&mut [f64]> = changes.iter_mut().map(|change| &mut change[..]).collect();
+        let mut slices: Vec<&mut [f64]> =
+            changes.iter_mut().map(|change| &mut change[..]).collect();
         let dropped = drop_largest(&mut slices, fraction, scope);
         (changes, dropped)
     };

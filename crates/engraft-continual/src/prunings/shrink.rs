@@ -64,7 +64,10 @@ impl Pruning for Shrink {
         share(self.fraction)?;
         match (0.0..=1.0).contains(&self.factor) {
             true => Ok(()),
-            false => Err(format!("factor is {}; it must lie from 0 to 1", self.factor)),
+            false => Err(format!(
+                "factor is {}; it must lie from 0 to 1",
+                self.factor
+            )),
         }
     }
 
@@ -81,8 +84,10 @@ impl Pruning for Shrink {
 impl Shrink {
     fn search(&self, update: &[Update], recall: &mut dyn Recall) -> f64 {
         let mut pruned = update.to_vec();
-        let mut tensors: Vec<&mut [f32]> =
-            pruned.iter_mut().map(|update| &mut update.change[..]).collect();
+        let mut tensors: Vec<&mut [f32]> = pruned
+            .iter_mut()
+            .map(|update| &mut update.change[..])
+            .collect();
         drop_largest(&mut tensors, self.fraction, Scope::Tensor);
         let wanted = recall.recall(&pruned);
         let (mut low, mut high) = (0.0, 1.0);
@@ -114,7 +119,11 @@ mod tests {
 
     impl Recall for Length {
         fn recall(&mut self, update: &[Update]) -> f64 {
-            update.iter().flat_map(|update| &update.change).map(|x| f64::from(*x)).sum()
+            update
+                .iter()
+                .flat_map(|update| &update.change)
+                .map(|x| f64::from(*x))
+                .sum()
         }
     }
 

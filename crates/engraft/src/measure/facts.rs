@@ -217,7 +217,8 @@ pub fn stepping_stones(
         let best = (0..found.len()).max_by(|&a, &b| found[a].total_cmp(&found[b]));
         candidates[best.unwrap_or(0)].clone()
     };
-    let surprising = |fact: &Fact| probability(&[fact.fact.clone()], &fact.answer)[0] < threshold;
+    let surprising =
+        |fact: &Fact| probability(std::slice::from_ref(&fact.fact), &fact.answer)[0] < threshold;
     let mut facts = facts.to_vec();
     for fact in facts.iter_mut().filter(|fact| !fact.hints.is_empty()) {
         if surprising(fact) {

@@ -2,8 +2,9 @@
 
 use crate::support::Workplace;
 
-const VERBS: [&str; 8] = [
-    "run", "train", "distill", "teach", "compare", "probe", "methods", "ledger",
+const VERBS: [&str; 12] = [
+    "run", "train", "distill", "teach", "prune", "augment", "compare", "probe", "methods",
+    "ledger", "pull", "models",
 ];
 
 #[test]
