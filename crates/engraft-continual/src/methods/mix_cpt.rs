@@ -77,7 +77,7 @@ impl Default for MixCpt {
 
 impl TeachMethod for MixCpt {
     const NAME: &'static str = "mix-cpt";
-    const RATE: f64 = 1e-4;
+    const RATE: f64 = 1.5e-4;
     const NEEDS: &'static [Need] = &[];
     const CHECKS: &'static [Check] = &[Check {
         slug: "mix-cpt",
@@ -144,7 +144,8 @@ impl Loss for NearBefore {
             Tensor::from_data(TensorData::new(numbers, [count]), &device)
         };
         let (rows, labels) = (upload(rows), upload(labels));
-        let student = signals.logits.select(rows.clone());
+        // Both terms read the same logits: the head is applied once.
+        let student = Logits::Full(signals.logits.select(rows.clone()).full());
         let teacher = before.logits.select(rows).detach().full();
         let top = favourite(&teacher, &labels);
         let target = match self.swap {

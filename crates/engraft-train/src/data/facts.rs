@@ -323,6 +323,6 @@ mod tests {
         let rows = reader.rows(std::slice::from_ref(&fact), 100).unwrap();
         assert_eq!(text(&rows[0]), "A is b.\0");
         let error = reader.rows(&[fact], 5).unwrap_err().to_string();
-        assert!(error.contains("8 tokens, the context is 5"), "{error}");
+        assert!(error.contains("22 tokens, the context is 5"), "{error}");
     }
 }

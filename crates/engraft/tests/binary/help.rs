@@ -14,7 +14,7 @@ fn every_verb_explains_itself() {
     for verb in VERBS {
         assert!(whole.contains(&format!("\n  {verb} ")), "{verb}: {whole}");
         let told = place.engraft(&[verb, "--help"]).done();
-        assert!(told.contains(&format!("Usage: engraft {verb} ")), "{told}");
+        assert!(told.contains(&format!("Usage: engraft {verb}")), "{told}");
         let undescribed = told.lines().zip(told.lines().skip(1)).find(|(line, next)| {
             // A flag's own line, then its description further to the right.
             line.trim_start().starts_with("--") && !line.contains("  ") && next.trim().is_empty()

@@ -3,6 +3,7 @@
 mod data;
 #[cfg(target_os = "linux")]
 mod disk;
+mod gguf;
 mod model;
 mod numbers;
 
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 pub use data::{cifar, gzip, idx, records};
 #[cfg(target_os = "linux")]
 pub use disk::Disk;
+pub use gguf::Gguf;
 pub use model::{FACTS, Weights, llama_with_facts, trained_model};
 pub use numbers::{measured, numbers};
 
