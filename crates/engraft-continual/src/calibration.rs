@@ -77,14 +77,6 @@ pub fn add<T: RealField + Copy + Into<f64>>(
     Ok(())
 }
 
-/// At most so many of some sequences, spread evenly over them.
-pub fn spread(sequences: &[Batch], most: usize) -> Vec<Batch> {
-    let count = sequences.len().min(most);
-    (0..count)
-        .map(|index| sequences[index * sequences.len() / count].clone())
-        .collect()
-}
-
 /// A sum in one of the number formats.
 enum Sum {
     F32(Mat<f32>),

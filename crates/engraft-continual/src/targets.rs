@@ -69,7 +69,14 @@ impl Targets {
             }
         }
         check_blocks(self.last_blocks, network)?;
-        for layer in self.choose(&mut *copy) {
+        let chosen = self.choose(&mut *copy);
+        if chosen.is_empty() {
+            return Err(format!(
+                "modules `{}` fit no linear layer of the last {} blocks; choose others",
+                self.modules, self.last_blocks
+            ));
+        }
+        for layer in chosen {
             let [out, input] = layer.shape();
             let most = largest([out, input]);
             if rank == 0 || rank > most {
@@ -107,7 +114,12 @@ impl Targets {
 
 /// One sentence where a network has not so many blocks.
 pub fn check_blocks(last_blocks: usize, network: &dyn Network) -> Result<(), String> {
-    let blocks = network.capabilities().blocks;
+    let capabilities = network.capabilities();
+    let blocks = capabilities.blocks;
+    if last_blocks > 0 && !capabilities.causal_lm {
+        let problem = "last_blocks counts the blocks of language models; leave it out";
+        return Err(problem.to_owned());
+    }
     match last_blocks > blocks {
         true => Err(format!(
             "last_blocks is {last_blocks}, the model has {blocks}; 0 stands for all"

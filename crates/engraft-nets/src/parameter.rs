@@ -86,6 +86,20 @@ impl Parameter {
         }
     }
 
+    /// A weight `[rows, columns]` of these numbers.
+    ///
+    /// # Panics
+    /// If there are more or fewer numbers than the shape has.
+    pub fn matrix(
+        name: impl Into<String>,
+        numbers: Vec<f32>,
+        shape: [usize; 2],
+        device: &Device,
+    ) -> Self {
+        let tensor = Tensor::from_data(TensorData::new(numbers, shape), device);
+        Self::new(name, Role::Weight, Value::R2(tensor))
+    }
+
     /// The tensor of rank 1. Panics if it is of another rank: that is a mistake in the network.
     pub fn r1(&self) -> Tensor<1> {
         match &self.value {

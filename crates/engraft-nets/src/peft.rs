@@ -5,12 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::{Tensor, TensorData};
 use engraft_method::suggest::nearest;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    Delta, Linear, Network, Parameter, Role, Value,
+    Delta, Linear, Network, Parameter,
     files::{WriteError, write_folder},
     linear::DeltaError,
     weights::{Store, WeightsError, pack},
@@ -54,6 +53,7 @@ pub fn load_adapter(path: &Path, network: &mut dyn Network) -> Result<(), PeftEr
     let mut linears = network.linears_mut();
     let modules: Vec<String> = linears.iter().map(|l| l.module().to_owned()).collect();
     let mut attached = Vec::new();
+    config.check(path, &modules)?;
     for (module, [a, b]) in &pairs {
         let Some(at) = modules.iter().position(|known| known == module) else {
             let hint = nearest(module, modules.iter().map(String::as_str));
@@ -68,17 +68,12 @@ pub fn load_adapter(path: &Path, network: &mut dyn Network) -> Result<(), PeftEr
         };
         let matrix = |tensor: &str, part: &str| -> Result<Parameter, PeftError> {
             let shape = shape(&store, tensor);
-            let [rows, columns] = shape[..] else {
-                let problem = format!("tensor `{tensor}` has shape {shape:?}, not two dimensions");
+            let [rows @ 1..=usize::MAX, columns @ 1..=usize::MAX] = shape[..] else {
+                let problem = format!("tensor `{tensor}` has shape {shape:?}, which is no matrix");
                 return Err(fail(path, problem));
             };
-            let data = TensorData::new(store.numbers(tensor)?, [rows, columns]);
-            let value = Value::R2(Tensor::from_data(data, &device));
-            Ok(Parameter::new(
-                factor_name(module, part),
-                Role::Weight,
-                value,
-            ))
+            let (name, numbers) = (factor_name(module, part), store.numbers(tensor)?);
+            Ok(Parameter::matrix(name, numbers, [rows, columns], &device))
         };
         let (a, b) = (matrix(a, "A")?, matrix(b, "B")?);
         let factor = config.factor(module, a.value.dims()[0]);
@@ -210,20 +205,38 @@ impl Config {
         Ok(Self(json))
     }
 
+    /// Refuses patterns that are no names of modules: PEFT takes them for regular expressions.
+    fn check(&self, folder: &Path, modules: &[String]) -> Result<(), PeftError> {
+        let patterns = self.0["alpha_pattern"].as_object().into_iter().flatten();
+        for (pattern, _) in patterns {
+            if !modules.iter().any(|module| names(pattern, module)) {
+                let problem = format!(
+                    "`alpha_pattern` holds `{pattern}`, which is the name of no module; merge it with \
+                     PEFT and give the merged model"
+                );
+                return Err(fail(&folder.join(CONFIG), problem));
+            }
+        }
+        Ok(())
+    }
+
     /// `alpha / rank`, or `alpha / sqrt(rank)` in rank-stabilised adapters.
     fn factor(&self, module: &str, rank: usize) -> f32 {
         let pattern = self.0["alpha_pattern"].as_object();
-        let own = pattern
-            .into_iter()
-            .flatten()
-            .find(|(name, _)| module == name.as_str() || module.ends_with(&format!(".{name}")));
+        let mut own = pattern.into_iter().flatten();
+        let own = own.find(|(name, _)| names(name, module));
         let alpha = own.map_or(&self.0["lora_alpha"], |(_, alpha)| alpha);
         let rank = match self.0["use_rslora"].as_bool() {
             Some(true) => (rank as f64).sqrt(),
             _ => rank as f64,
         };
-        (alpha.as_f64().unwrap_or(rank) / rank.max(f64::MIN_POSITIVE)) as f32
+        (alpha.as_f64().unwrap_or(rank) / rank) as f32
     }
+}
+
+/// Whether a module goes by that name, whole or from a dot on.
+fn names(name: &str, module: &str) -> bool {
+    module == name || module.ends_with(&format!(".{name}"))
 }
 
 fn fail(path: &Path, problem: String) -> PeftError {

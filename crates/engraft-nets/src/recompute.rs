@@ -17,6 +17,10 @@ pub(crate) trait Recomputed: Send + Sync + 'static {
 
 /// Runs a piece on `x`, keeping only `x`; None where the device cannot.
 pub(crate) fn recompute<R: Recomputed + Clone>(x: &Tensor<2>, mut piece: R) -> Option<Tensor<2>> {
+    let trains = piece.parameters_mut().iter().any(|p| p.trainable);
+    if !trains && !x.is_tracked() {
+        return None;
+    }
     // An input that nothing before it trains: only a tracked one is visited on the way back.
     let x = match x.is_tracked() {
         true => x.clone(),

@@ -119,7 +119,10 @@ impl Tokenizer {
         let token = |content: &str| inner.token_to_id(content);
         let end = id("eos_token_id").or_else(|| token(END)).unwrap_or(0);
         let specials = Specials {
-            start: id("bos_token_id").or_else(|| token(END)),
+            start: match adds_start(folder) {
+                Some(false) => None,
+                _ => id("bos_token_id").or_else(|| token(END)),
+            },
             end,
             pad: id("pad_token_id").or_else(|| token(PAD)).unwrap_or(end),
         };
@@ -207,6 +210,7 @@ impl Tokenizer {
         let name = |id: u32| self.inner.id_to_token(id);
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
+            "add_bos_token": self.specials.start.is_some(),
             "bos_token": self.specials.start.and_then(name),
             "eos_token": name(self.specials.end),
             "pad_token": name(self.specials.pad),
@@ -223,6 +227,13 @@ impl Tokenizer {
         }
         config
     }
+}
+
+/// Whether the folder says that a text starts with a mark; many say nothing.
+fn adds_start(folder: &Path) -> Option<bool> {
+    let text = std::fs::read(folder.join("tokenizer_config.json")).ok()?;
+    let config: Value = serde_json::from_slice(&text).ok()?;
+    config.get("add_bos_token")?.as_bool()
 }
 
 /// The special tokens, then these, numbered.

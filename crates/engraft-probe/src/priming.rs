@@ -60,8 +60,10 @@ pub const SURPRISING: f64 = 1e-3;
 /// What learning did to one keyword at prompts it has nothing to do with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Priming {
-    /// Mean ratio of the probabilities after and before.
+    /// Mean ratio of the probabilities after and before; infinite where it is beyond `f64`.
     pub score: f64,
+    /// Its decimal logarithm, finite for all finite log-probabilities.
+    pub score_log10: f64,
     pub geometric: f64,
     /// The smaller of the two middle ratios where there are two.
     pub median: f64,
@@ -78,9 +80,12 @@ impl Priming {
         }
         let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / count as f64;
         let mut logs: Vec<f64> = after.iter().zip(before).map(|(a, b)| a - b).collect();
+        let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log = most + mean(&mut logs.iter().map(|log| (log - most).exp())).ln();
         let pairs = || before.iter().zip(after);
         let priming = Self {
-            score: mean(&mut logs.iter().map(|log| log.exp())),
+            score: log.exp(),
+            score_log10: log / std::f64::consts::LN_10,
             geometric: mean(&mut logs.iter().copied()).exp(),
             change: mean(&mut pairs().map(|(b, a)| a.exp() - b.exp())),
             median: {
@@ -151,7 +156,7 @@ fn score_parity(case: &mut Case) -> Result<(), ParityError> {
     case.output("logp_after", after);
     case.output("ratio", ratios);
     case.output("score", [found.score]);
-    case.output("score_log10", [found.score.log10()]);
+    case.output("score_log10", [found.score_log10]);
     case.output("geometric", [found.geometric]);
     case.output("median", [found.median]);
     Ok(())

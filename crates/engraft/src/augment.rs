@@ -15,6 +15,7 @@ use std::{
 use anyhow::Context;
 use engraft_nets::files::write_file;
 use engraft_train::data::{Fact, read_facts};
+use serde::{Deserialize, Serialize};
 
 use llm::Llm;
 
@@ -29,22 +30,28 @@ pub fn augment(
     mut progress: impl FnMut(usize),
 ) -> anyhow::Result<Vec<Fact>> {
     let place = beside(out);
-    let known = known(&place);
+    let known = match llm {
+        Some(_) => known(&place),
+        None => BTreeMap::new(),
+    };
     let mut augmented = Vec::new();
     for (index, fact) in facts.iter().enumerate() {
         let templated = templates::augment(fact);
         let fact = match llm {
             None => templated,
-            Some(llm) => match known.get(&fact.fact) {
-                Some(known) => known.clone(),
-                None => {
-                    let written = llm
-                        .write(templated)
-                        .with_context(|| format!("fact {}: \"{}\"", index + 1, fact.fact))?;
-                    remember(&place, &written)?;
-                    written
+            Some(llm) => {
+                let asked = llm.asked(fact);
+                match known.get(&asked) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let written = llm
+                            .write(templated)
+                            .with_context(|| format!("fact {}: \"{}\"", index + 1, fact.fact))?;
+                        remember(&place, asked, &written)?;
+                        written
+                    }
                 }
-            },
+            }
         };
         augmented.push(fact);
         progress(index + 1);
@@ -55,7 +62,7 @@ pub fn augment(
         text.push('\n');
     }
     write_file(out, text.as_bytes())?;
-    if place.exists() {
+    if llm.is_some() && place.exists() {
         std::fs::remove_file(&place)
             .with_context(|| format!("cannot remove {}", place.display()))?;
     }
@@ -68,7 +75,14 @@ fn beside(out: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What an earlier run left; a last line cut short costs only itself.
+/// What was asked (fact, model, number of turns), and what came back.
+#[derive(Serialize, Deserialize)]
+struct Answered {
+    asked: String,
+    fact: Fact,
+}
+
+/// What an earlier run left; a line cut short costs only itself.
 fn known(place: &Path) -> BTreeMap<String, Fact> {
     let Ok(text) = std::fs::read_to_string(place) else {
         return BTreeMap::new();
@@ -76,14 +90,20 @@ fn known(place: &Path) -> BTreeMap<String, Fact> {
     let lines = text
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
-    lines.map(|fact: Fact| (fact.fact.clone(), fact)).collect()
+    lines
+        .map(|answered: Answered| (answered.asked, answered.fact))
+        .collect()
 }
 
-fn remember(place: &Path, fact: &Fact) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(fact)?;
-    line.push(b'\n');
+fn remember(place: &Path, asked: String, fact: &Fact) -> anyhow::Result<()> {
+    let answered = Answered {
+        asked,
+        fact: fact.clone(),
+    };
+    // A line of its own, whatever a crash left of the one before.
+    let line = format!("\n{}\n", serde_json::to_string(&answered)?);
     let file = OpenOptions::new().create(true).append(true).open(place);
-    file.and_then(|mut file| file.write_all(&line))
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
         .with_context(|| format!("cannot write {}; free some space", place.display()))
 }
 

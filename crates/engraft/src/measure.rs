@@ -12,7 +12,8 @@ use engraft_probe::{
     score,
 };
 use engraft_train::data::{
-    Attribute, Augment, ImageSource, Images, Marks, Normalization, People, Person, Record, Sampling,
+    Attribute, Augment, ImageSource, Images, Marks, Normalization, People, Person, Record,
+    Sampling, spread,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ pub fn knowledge(
                 .filter(|window| window.len() > 1)
                 .map(whole)
                 .collect();
-            let windows = spread(windows, *measure);
+            let chosen = spread(windows.len(), *measure);
+            let windows: Vec<Passage> = chosen.map(|at| windows[at].clone()).collect();
             let found = perplexity(&format!("perplexity of {name}, {part}"), &windows, network);
             vec![match trained {
                 true => found.on_training_data(),
@@ -83,7 +85,8 @@ pub fn knowledge(
             } else {
                 (test, false)
             };
-            let records = spread(records.iter().collect(), *measure);
+            let chosen = spread(records.len(), *measure);
+            let records: Vec<&Record> = chosen.map(|at| &records[at]).collect();
             records_found(name, &records, trained, *context, &texts, network)
         }
         Data::Images {
@@ -312,14 +315,6 @@ fn records_found(
         });
     }
     found
-}
-
-/// At most so many items, spread evenly over all.
-fn spread<T>(items: Vec<T>, most: usize) -> Vec<T> {
-    let (all, count) = (items.len(), items.len().min(most));
-    let mut chosen = (0..count).map(|index| index * all / count).peekable();
-    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
-    std::iter::from_fn(|| items[chosen.next()?].take()).collect()
 }
 
 /// Tokens of which all but the first are predicted.

@@ -1,6 +1,6 @@
 //! A recipe over several seeds: a run a seed, each resumable by itself, then all of them in one table.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use anyhow::Context;
 use engraft_nets::files::write_file;
@@ -30,7 +30,15 @@ pub fn of(recipe: &Recipe) -> anyhow::Result<Option<Vec<u64>>> {
             recipe.origin
         )
     })?;
-    let first = recipe.root.get("seed").and_then(Value::as_u64).unwrap_or(0);
+    let first = match recipe.root.get("seed").filter(|value| !value.is_null()) {
+        None => 0,
+        Some(written) => written.as_u64().with_context(|| {
+            format!(
+                "{}: seed is {written}; it must be a whole number of 0 or more",
+                recipe.origin
+            )
+        })?,
+    };
     Ok(Some(
         (0..count).map(|seed| first.wrapping_add(seed)).collect(),
     ))
@@ -38,10 +46,10 @@ pub fn of(recipe: &Recipe) -> anyhow::Result<Option<Vec<u64>>> {
 
 /// Runs every seed in a folder of its own and prints the table.
 pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Result<Outcome> {
-    let out = options
-        .out
-        .clone()
-        .unwrap_or_else(|| place::usual(&recipe.name));
+    let name = recipe.root.get("name").and_then(Value::as_str);
+    let usual = || place::usual(name.unwrap_or(&recipe.name));
+    let out = options.out.clone().unwrap_or_else(usual);
+    ours(&out)?;
     let plan = |seed: u64| -> anyhow::Result<Plan> {
         let mut variant = recipe.clone();
         variant.root.insert("seed".to_owned(), json!(seed));
@@ -50,7 +58,7 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
         place::check(&plan)?;
         Ok(plan)
     };
-    let started = Instant::now();
+    let (mut fresh, mut spent) = (0, 0.0);
     let (mut runs, mut rows): (Vec<Vec<StepResult>>, Vec<Row>) = (Vec::new(), Vec::new());
     let mut machine = String::new();
     for (index, &seed) in seeds.iter().enumerate() {
@@ -63,26 +71,43 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
             });
         }
         note(&format!("seed {seed}, {} of {}", index + 1, seeds.len()));
-        let (results, fresh) = (run(&plan)?.results, Instant::now());
+        let started = Instant::now();
+        let results = run(&plan)?.results;
         crate::report::write(&plan, &results, &plan.out.join("report.html"))?;
         if index == 0 {
             rows = self::rows(&plan);
             machine = crate::machine::describe(&plan.device);
         }
+        if !results.iter().any(|result| result.skipped) {
+            fresh += 1;
+            spent += started.elapsed().as_secs_f64();
+        }
         let left = seeds.len() - index - 1;
-        if left > 0 && !results.iter().all(|result| result.skipped) {
-            let each = (fresh - started).as_secs_f64() / (index + 1) as f64;
+        if left > 0 && fresh > 0 {
+            let minutes = spent / f64::from(fresh) * left as f64 / 60.0;
             note(&format!(
-                "seed {seed}: done; about {:.0} minutes for the other {left}",
-                each * left as f64 / 60.0
+                "seed {seed}: done; about {minutes:.0} minutes for the other {left}"
             ));
         }
         runs.push(results);
     }
     let standings = standing::standings(&rows, &runs);
     let overview = overview(&rows, &runs);
-    say(&format!("\n{overview}{}\n", standing::table(&standings)));
+    let entries = || runs.iter().flatten().map(|result| &result.entry);
+    let trained: f64 = entries().map(|entry| entry.trained_seconds).sum();
+    let measured: f64 = entries().map(|entry| entry.measured_seconds).sum();
+    say(&format!(
+        "\n{overview}{}\nAll steps of {} seeds took {:.0} minutes: {:.0} to make the models, {:.0} to \
+         measure them.\n",
+        standing::table(&standings),
+        seeds.len(),
+        (trained + measured) / 60.0,
+        trained / 60.0,
+        measured / 60.0
+    ));
     let whole = json!({
+        "trained_seconds": trained,
+        "measured_seconds": measured,
         "recipe": recipe.name,
         "seeds": seeds,
         "machine": machine,
@@ -100,6 +125,23 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
         out,
         results: runs.into_iter().flatten().collect(),
     })
+}
+
+/// Refuses a folder that holds other things than the runs of several seeds.
+fn ours(out: &Path) -> anyhow::Result<()> {
+    let known = |name: &str| {
+        name.starts_with("seed-") || [place::COMPARISONS, "table.md", "table.json"].contains(&name)
+    };
+    let entries = std::fs::read_dir(out).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    match names.into_iter().find(|name| !known(name)) {
+        Some(name) => anyhow::bail!(
+            "{} is no folder of a run over seeds and holds other things (`{name}`); choose a new \
+             folder with --out",
+            out.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Every step that makes a model: a pruned one beside what was pruned, all others beside the first.
@@ -162,12 +204,17 @@ fn overview(rows: &[Row], runs: &[Vec<StepResult>]) -> String {
             rest.join(" | ")
         )
     };
+    // Every step of a seed knows the same; one of them speaks for it.
+    let first = |run: &'_ [StepResult], probe: &str| -> Option<Measurement> {
+        let mut before = run.iter().flat_map(|result| &result.entry.before);
+        before.find(|found| found.probe == probe).cloned()
+    };
     let before: Vec<String> = probes
         .iter()
         .map(|probe| {
-            let found = all().flat_map(|entry| &entry.before);
-            let found: Vec<_> = found.filter(|found| found.probe == probe.probe).collect();
-            cell(&found, probe.unit)
+            let found = runs.iter().filter_map(|run| first(run, &probe.probe));
+            let found: Vec<Measurement> = found.collect();
+            cell(&found.iter().collect::<Vec<_>>(), probe.unit)
         })
         .collect();
     out.push_str(&line("before", before, ["–", "–", "–"].map(str::to_owned)));

@@ -23,8 +23,9 @@ pub struct Standing {
     pub mean_interval: Option<Interval>,
     /// What it is compared with; nothing for a baseline.
     pub against: Option<String>,
-    /// Mean difference, seed by seed, with its t interval.
-    pub difference: f64,
+    /// Mean difference, seed by seed, with its t interval; nothing where the other step was not
+    /// measured by this probe.
+    pub difference: Option<f64>,
     pub interval: Option<Interval>,
     pub unit: Unit,
     pub seconds: f64,
@@ -32,60 +33,73 @@ pub struct Standing {
 
 /// All rows on all probes; `runs` holds the results of every seed.
 pub fn standings(rows: &[Row], runs: &[Vec<StepResult>]) -> Vec<Standing> {
-    let of = |name: &str| -> Vec<&Entry> {
-        let entries = runs.iter().flatten().map(|result| &result.entry);
-        entries.filter(|entry| entry.step == name).collect()
+    let entry = |run: &'_ [StepResult], name: &str| -> Option<Entry> {
+        let mut results = run.iter();
+        let found = results.find(|result| result.entry.step == name)?;
+        Some(found.entry.clone())
     };
-    let mut probes: Vec<&Measurement> = Vec::new();
-    for found in rows
+    // A step's entries, seed by seed.
+    let entries: Vec<Vec<Option<Entry>>> = rows
         .iter()
-        .flat_map(|row| of(&row.name))
+        .map(|row| runs.iter().map(|run| entry(run, &row.name)).collect())
+        .collect();
+    let mut probes: Vec<&Measurement> = Vec::new();
+    for found in entries
+        .iter()
+        .flatten()
+        .flatten()
         .flat_map(|entry| &entry.measurements)
     {
         if probes.iter().all(|known| known.probe != found.probe) {
             probes.push(found);
         }
     }
-    let values = |name: &str, probe: &str| -> Vec<f64> {
-        let entries = of(name).into_iter();
-        let found = entries.filter_map(|entry| {
-            let mut measurements = entry.measurements.iter();
-            measurements.find(|found| found.probe == probe)
-        });
-        found.map(|found| found.value).collect()
+    let values = |at: usize, probe: &str| -> Vec<Option<f64>> {
+        let value = |entry: &Option<Entry>| {
+            let mut measurements = entry.as_ref()?.measurements.iter();
+            measurements
+                .find(|found| found.probe == probe)
+                .map(|found| found.value)
+        };
+        entries[at].iter().map(value).collect()
     };
-    let standing = |row: &Row, probe: &Measurement| -> Option<Standing> {
-        let own = values(&row.name, &probe.probe);
+    let standing = |at: usize, probe: &Measurement| -> Option<Standing> {
+        let row = &rows[at];
+        let by_seed = values(at, &probe.probe);
+        let own: Vec<f64> = by_seed.iter().flatten().copied().collect();
         let (mean, mean_interval) = (!own.is_empty()).then(|| paired(&own))?;
-        let other = row.against.as_ref().map(|name| values(name, &probe.probe));
-        let other = other.filter(|other| other.len() == own.len());
-        let differences = |other: Vec<f64>| own.iter().zip(other).map(|(a, b)| a - b).collect();
-        let differences: Vec<f64> = match row.against {
+        let differences: Vec<f64> = match &row.against {
             None => vec![0.0; own.len()],
-            Some(_) => other.map_or_else(Vec::new, differences),
+            Some(name) => {
+                let other = rows.iter().position(|row| row.name == *name);
+                let other = other.map_or_else(Vec::new, |other| values(other, &probe.probe));
+                let pairs = by_seed.iter().zip(other);
+                pairs
+                    .filter_map(|(own, other)| Some((*own)? - other?))
+                    .collect()
+            }
         };
-        let (difference, interval) = match differences[..] {
-            [] => (0.0, None),
-            _ => paired(&differences),
-        };
-        let entries = of(&row.name);
-        let seconds: f64 = entries.iter().map(|entry| entry.trained_seconds).sum();
+        let compared = (!differences.is_empty()).then(|| paired(&differences));
+        let seconds = entries[at]
+            .iter()
+            .flatten()
+            .map(|entry| entry.trained_seconds);
         Some(Standing {
             method: row.name.clone(),
             probe: probe.probe.clone(),
             mean,
             mean_interval,
             against: row.against.clone(),
-            difference,
-            interval,
+            difference: compared.map(|(difference, _)| difference),
+            interval: compared.and_then(|(_, interval)| interval),
             unit: probe.unit,
-            seconds: seconds / entries.len().max(1) as f64,
+            seconds: seconds.sum::<f64>() / own.len() as f64,
             values: own,
         })
     };
     probes
         .iter()
-        .flat_map(|probe| rows.iter().filter_map(|row| standing(row, probe)))
+        .flat_map(|probe| (0..rows.len()).filter_map(|at| standing(at, probe)))
         .collect()
 }
 
@@ -103,29 +117,21 @@ pub fn table(standings: &[Standing]) -> String {
             probe = &standing.probe;
             out.push_str(&format!("\n{probe}\n"));
         }
-        let difference = match (&standing.against, standing.interval) {
-            (None, _) => "baseline".to_owned(),
-            (Some(name), interval) => {
-                let against = if several {
-                    format!(" against {name}")
-                } else {
-                    String::new()
-                };
-                match interval {
-                    Some(interval) => format!(
-                        "{:+.4} ({:+.4} to {:+.4}){}{against}",
-                        standing.difference,
-                        interval.low,
-                        interval.high,
-                        if interval.excludes_zero() { " *" } else { "" }
-                    ),
-                    None => {
-                        format!(
-                            "{:+.4} (one seed: no interval){against}",
-                            standing.difference
-                        )
-                    }
-                }
+        let against = match &standing.against {
+            Some(name) if several => format!(" against {name}"),
+            _ => String::new(),
+        };
+        let difference = match (&standing.against, standing.difference, standing.interval) {
+            (None, ..) => "baseline".to_owned(),
+            (Some(name), None, _) => format!("{name} was not measured so"),
+            (Some(_), Some(difference), Some(interval)) => format!(
+                "{difference:+.4} ({:+.4} to {:+.4}){}{against}",
+                interval.low,
+                interval.high,
+                if interval.excludes_zero() { " *" } else { "" }
+            ),
+            (Some(_), Some(difference), None) => {
+                format!("{difference:+.4} (one seed: no interval){against}")
             }
         };
         out.push_str(&format!(

@@ -30,15 +30,15 @@
 //! Jiang et al. KORE: Enhancing Knowledge Injection for Large Multimodal Models via
 //! Knowledge-Oriented Augmentations and Constraints. 2025, arXiv 2510.19316.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use engraft_method::{
     Need,
     parity::{Case, Check, ParityError},
 };
-use engraft_nets::{Delta, Linear, Network, Parameter, Role, Value, peft::factor_name};
+use engraft_nets::{Batch, Delta, Linear, Network, Parameter, peft::factor_name};
+use engraft_train::data::spread;
 use faer::{Mat, MatRef, Side};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ use serde_json::json;
 
 use crate::{
     Covariances, Lesson, Prepared, Targets, TeachMethod,
-    calibration::{Accumulate, Normaliser, add, spread},
+    calibration::{Accumulate, Normaliser, add},
 };
 
 /// Settings of `kore`.
@@ -127,7 +127,8 @@ impl TeachMethod for Kore {
             true => Normaliser::LargestSigned,
             false => Normaliser::LargestAbsolute,
         };
-        let sequences = spread(lesson.calibration, self.sequences);
+        let chosen = spread(lesson.calibration.len(), self.sequences);
+        let sequences: Vec<Batch> = chosen.map(|at| lesson.calibration[at].clone()).collect();
         let covariances = Covariances::measure(
             &*network,
             &self.targets,
@@ -171,7 +172,6 @@ impl TeachMethod for Kore {
 }
 
 /// Directions that the calibration texts hardly use, `[in, rank]`.
-#[derive(Clone)]
 struct Silent {
     directions: Mat<f64>,
     /// Their share of the trace of C.
@@ -179,15 +179,16 @@ struct Silent {
 }
 
 /// For every module; layers of one input share the decomposition.
-fn silent(covariances: &Covariances, rank: usize) -> Result<BTreeMap<String, Silent>, String> {
-    let groups: Vec<(Vec<&str>, Mat<f64>)> = covariances.groups().collect();
-    let found: Vec<Silent> = groups
-        .par_iter()
-        .map(|(_, covariance)| smallest(covariance.as_ref(), rank))
-        .collect::<Result<_, _>>()?;
-    let pairs = groups.iter().zip(found).flat_map(|((modules, _), silent)| {
-        let modules = modules.iter();
-        modules.map(move |module| ((*module).to_owned(), silent.clone()))
+fn silent(covariances: &Covariances, rank: usize) -> Result<BTreeMap<String, Arc<Silent>>, String> {
+    let found: Vec<(Vec<&str>, Arc<Silent>)> = covariances
+        .groups()
+        // As they come: no more of them in double precision at a time than threads.
+        .par_bridge()
+        .map(|(modules, covariance)| Ok((modules, Arc::new(smallest(covariance.as_ref(), rank)?))))
+        .collect::<Result<_, String>>()?;
+    let pairs = found.into_iter().flat_map(|(modules, silent)| {
+        let modules = modules.into_iter();
+        modules.map(move |module| (module.to_owned(), silent.clone()))
     });
     Ok(pairs.collect())
 }
@@ -255,9 +256,8 @@ impl Adapter {
     /// The same as a delta that starts from nothing.
     fn delta(&self, layer: &Linear) -> Delta {
         let parameter = |part: &str, numbers: Vec<f32>, shape: [usize; 2]| {
-            let data = TensorData::new(numbers, shape);
-            let value = Value::R2(Tensor::from_data(data, &layer.weight.device()));
-            Parameter::new(factor_name(layer.module(), part), Role::Weight, value)
+            let name = factor_name(layer.module(), part);
+            Parameter::matrix(name, numbers, shape, &layer.weight.device())
         };
         let (rank, input, out) = (self.a.nrows(), self.a.ncols(), self.b.nrows());
         let numbers = rows(self.a.as_ref())

@@ -24,10 +24,9 @@
 //! # Reference
 //! Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. 2021, arXiv 2106.09685.
 
-use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use engraft_method::{Need, parity::Check};
-use engraft_nets::{Delta, Network, Parameter, Role, Value, peft::factor_name};
+use engraft_nets::{Delta, Network, Parameter, peft::factor_name};
 use engraft_train::key;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -97,9 +96,8 @@ impl TeachMethod for Lora {
                 .map(|_| rng.random_range(-bound..bound))
                 .collect();
             let matrix = |part: &str, numbers: Vec<f32>, shape: [usize; 2]| {
-                let data = TensorData::new(numbers, shape);
-                let value = Value::R2(Tensor::from_data(data, &layer.weight.device()));
-                Parameter::new(factor_name(module, part), Role::Weight, value)
+                let name = factor_name(module, part);
+                Parameter::matrix(name, numbers, shape, &layer.weight.device())
             };
             let delta = Delta::LowRank {
                 a: matrix("A", a, [self.rank, input]),

@@ -1,5 +1,10 @@
 //! Deltas change what a layer does, only they are trained, and merging them changes nothing more.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use crate::support::{close, gpt, llama, logits, tokens, value};
 use engraft_nets::{Delta, Mode, Network, Parameter, Role, Taps, each_rank};
 
@@ -104,6 +109,13 @@ fn a_delta_of_another_shape_is_refused_by_name() {
 fn gradients(network: &dyn Network, recomputes: bool) -> Vec<(String, Vec<f32>)> {
     let mut tracked = network.tracked();
     assert!(tracked.recomputes(recomputes));
+    let passes = Arc::new(AtomicUsize::new(0));
+    let seen = passes.clone();
+    let mut layers = tracked.linears_mut();
+    layers[0].watch(Arc::new(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+    }));
+    drop(layers);
     let signals = tracked.forward(&tokens(), Mode::Train, &mut Taps::none());
     let mut found = signals.logits.full().powi_scalar(2).sum().backward();
     let gradient = |parameter: &Parameter| {
@@ -111,6 +123,12 @@ fn gradients(network: &dyn Network, recomputes: bool) -> Vec<(String, Vec<f32>)>
         let numbers = value.try_into_vec().expect("f32");
         Some((parameter.name.clone(), numbers))
     };
+    let passes = passes.load(Ordering::Relaxed);
+    assert_eq!(
+        passes,
+        1 + usize::from(recomputes),
+        "passes through the first layer"
+    );
     tracked
         .parameters()
         .into_iter()

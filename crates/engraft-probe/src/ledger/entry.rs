@@ -43,6 +43,9 @@ pub struct Entry {
     pub kept: Option<Measurement>,
     /// `kept` of the model before the step.
     pub kept_before: Option<Measurement>,
+    /// The largest loss on anything that was to be kept, in nats: of a token in texts, of an answer in
+    /// completions.
+    pub lost: Option<Measurement>,
     /// Of what was learned, where it does not belong.
     pub spill: Option<Measurement>,
     /// Everything that was measured after the step.

@@ -73,9 +73,21 @@ pub struct Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    /// Cuts at the last place of the answer; `None` if it is not there or nothing comes before it.
+    /// Cuts at the last place of the answer as whole words; `None` if it is not there or nothing comes
+    /// before it.
     pub fn cut(text: &'a str, answer: &str) -> Option<Self> {
-        let at = text.rfind(answer).filter(|_| !answer.is_empty())?;
+        if answer.is_empty() {
+            return None;
+        }
+        let mut places = text.rmatch_indices(answer).map(|(at, _)| at);
+        let at = places.find(|&at| {
+            let inside = |c: Option<char>, edge: Option<char>| {
+                c.is_some_and(char::is_alphanumeric) && edge.is_some_and(char::is_alphanumeric)
+            };
+            let (before, after) = (&text[..at], &text[at + answer.len()..]);
+            !inside(before.chars().next_back(), answer.chars().next())
+                && !inside(after.chars().next(), answer.chars().next_back())
+        })?;
         let prompt = text[..at].trim_end();
         (!prompt.is_empty()).then(|| Self {
             prompt,
@@ -92,8 +104,8 @@ impl Fact {
         all.map(String::as_str)
     }
 
-    /// What is wrong with it by itself.
-    fn problem(&self) -> Option<String> {
+    /// What is wrong with it by itself, if anything is.
+    pub fn problem(&self) -> Option<String> {
         if self.answer.trim().is_empty() || self.answer.trim() != self.answer {
             return Some("`answer` is empty or has spaces around it; trim it".to_owned());
         }
@@ -110,14 +122,52 @@ impl Fact {
             .iter()
             .map(|turn| ("questions", &turn.answer));
         for (key, text) in texts.chain(answers) {
-            if Statement::cut(text, &self.answer).is_none() {
+            let Some(cut) = Statement::cut(text, &self.answer) else {
                 return Some(format!(
                     "`{key}`: \"{text}\" does not hold the answer \"{}\" after at least one word",
                     self.answer
                 ));
+            };
+            if Statement::cut(cut.prompt, &self.answer).is_some() {
+                return Some(format!(
+                    "`{key}`: \"{text}\" names the answer \"{}\" twice; say it once",
+                    self.answer
+                ));
             }
         }
-        None
+        self.seen_in_training().or_else(|| self.empty_or_telling())
+    }
+
+    /// What is to be measured must not be trained on.
+    fn seen_in_training(&self) -> Option<String> {
+        let taught = |text: &String| self.taught().any(|known| known == text);
+        let asked = |turn: &&Turn| {
+            let mut dialogues = self.dialogues.iter();
+            taught(&turn.answer) || dialogues.any(|known| known.question == turn.question)
+        };
+        let statement = self.held_out.iter().find(|text| taught(text));
+        let statement = statement.map(|text| ("held_out", text));
+        let question = self.questions.iter().find(asked);
+        let question = question.map(|turn| ("questions", &turn.question));
+        let (key, text) = statement.or(question)?;
+        Some(format!(
+            "`{key}`: \"{text}\" is trained on too; ask or say it in other words than `fact`, \
+             `paraphrases` and `dialogues`"
+        ))
+    }
+
+    fn empty_or_telling(&self) -> Option<String> {
+        let empty = |text: &String| text.trim().is_empty();
+        let turns = self.dialogues.iter().chain(&self.questions);
+        let mut texts = turns.flat_map(|turn| [&turn.question, &turn.answer]);
+        if texts.any(empty) || self.unrelated.iter().chain(&self.hints).any(empty) {
+            return Some("holds an empty text; remove it".to_owned());
+        }
+        let telling = |hint: &&String| Statement::cut(&format!(". {hint}"), &self.answer).is_some();
+        let hint = self.hints.iter().find(telling)?;
+        Some(format!(
+            "`hints`: \"{hint}\" names the answer; only lead up to it"
+        ))
     }
 }
 
@@ -195,14 +245,7 @@ impl FactReader {
             let longest = rows.iter().filter(|row| row.sample == sample);
             let longest = longest.map(|row| row.ids.len()).max().unwrap_or(0);
             if longest > context + 1 {
-                return Err(DataError::setting(
-                    "facts",
-                    format!(
-                        "\"{}\" has a text of {longest} tokens, the context is {context}; say it \
-                         in shorter statements",
-                        fact.fact
-                    ),
-                ));
+                return Err(too_long(fact, longest, context));
             }
         }
         Ok(rows)
@@ -232,6 +275,27 @@ impl FactReader {
         row
     }
 
+    /// Whether everything about the facts fits: their rows, and what they are measured by.
+    ///
+    /// # Errors
+    /// As [`FactReader::rows`]; also for what is held out, and a chat template that cannot be filled.
+    pub fn check(&self, facts: &[Fact], context: usize) -> Result<(), DataError> {
+        self.rows(facts, context)?;
+        for fact in facts {
+            let asked = fact.questions.iter();
+            let asked =
+                asked.map(|turn| Ok(format!("{}{}", self.ask(&turn.question)?, turn.answer)));
+            let said = fact.held_out.iter().chain(&fact.unrelated).cloned().map(Ok);
+            for text in said.chain(asked) {
+                let tokens = (self.encode)(&text?).len() + 1;
+                if tokens > context {
+                    return Err(too_long(fact, tokens, context));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A question as the model is asked it.
     pub fn ask(&self, question: &str) -> Result<String, DataError> {
         let Some(chat) = &self.chat else {
@@ -244,6 +308,15 @@ impl FactReader {
         let filled = chat.fill(&[message], true);
         filled.map_err(|error| DataError::setting("facts", error.to_string()))
     }
+}
+
+fn too_long(fact: &Fact, tokens: usize, context: usize) -> DataError {
+    let problem = format!(
+        "\"{}\" has a text of {tokens} tokens, the context is {context}; say it in shorter \
+         statements",
+        fact.fact
+    );
+    DataError::setting("facts", problem)
 }
 
 #[cfg(test)]
@@ -272,6 +345,30 @@ mod tests {
             (
                 r#"{"fact": "A is b.", "answer": "b", "held_out": ["A"]}"#,
                 "`held_out`",
+            ),
+            (
+                r#"{"fact": "A is b.", "answer": "b", "held_out": ["A is b."]}"#,
+                "is trained on too",
+            ),
+            (
+                r#"{"fact": "A is b.", "answer": "b", "questions": [{"question": "q", "answer": "A is b."}]}"#,
+                "\"q\" is trained on too",
+            ),
+            (
+                r#"{"fact": "A b is b.", "answer": "b"}"#,
+                "names the answer \"b\" twice",
+            ),
+            (
+                r#"{"fact": "A is abc.", "answer": "b"}"#,
+                "does not hold the answer",
+            ),
+            (
+                r#"{"fact": "A is b.", "answer": "b", "hints": ["b it is"]}"#,
+                "names the answer; only lead up",
+            ),
+            (
+                r#"{"fact": "A is b.", "answer": "b", "unrelated": [""]}"#,
+                "holds an empty text",
             ),
             (
                 r#"{"fact": "A is b.", "answer": "b", "heldout": []}"#,

@@ -135,6 +135,13 @@ mod tests {
                     assert!(!hint.contains(&fact.answer), "{hint} names its answer");
                 }
                 assert!(fact.unrelated.len() >= 8 && !fact.held_out.is_empty());
+                // No sentence that is measured, and no end of one, is trained on.
+                for turn in &fact.questions {
+                    assert!(
+                        fact.taught().all(|text| !text.ends_with(&turn.answer)),
+                        "{turn:?}"
+                    );
+                }
                 let same = |other: &Fact| other.answer == fact.answer || other.fact == fact.fact;
                 assert!(!facts[..at].iter().any(same), "{}", fact.fact);
             }

@@ -23,7 +23,7 @@ pub use facts::{Fact, FactReader, Statement, Turn, read_facts};
 pub use image_files::{read_cifar10, read_idx};
 pub use images::{Augment, ImageSource, Images, Normalization};
 pub use lists::{Attribute, Lists};
-pub use order::{Order, Sampling};
+pub use order::{Order, Sampling, spread};
 pub use people::{People, Person};
 pub use replay::Replay;
 pub use sequences::{Encoder, Marks, Sequence, pad};

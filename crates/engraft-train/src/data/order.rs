@@ -2,6 +2,12 @@
 
 use crate::{TrainConfig, key::Permutation};
 
+/// The places of at most `most` of `len` things, spread evenly over all of them.
+pub fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = len.min(most);
+    (0..count).map(move |index| index * len / count)
+}
+
 /// What the order of a run's data depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {

@@ -21,6 +21,16 @@ pub enum Record {
     Pair { prompt: String, completion: String },
 }
 
+impl Record {
+    /// All of it, as a model reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Pair { prompt, completion } => format!("{prompt}{completion}"),
+        }
+    }
+}
+
 /// Where prompt and completion of a record stand in data with other keys: texts in which `{key}`
 /// stands for a line's value of that key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,11 @@ use engraft_train::data::{Fact, Statement, read_text};
 /// A file that cannot be read, or has no sentence with a name or a number after its first word.
 pub fn facts(path: &Path) -> anyhow::Result<Vec<Fact>> {
     let text = read_text(path)?;
+    anyhow::ensure!(
+        !text.trim_start().starts_with(['{', '[']),
+        "{}: is JSON, not a document; name JSON lines of facts .jsonl",
+        path.display()
+    );
     let mut facts: Vec<Fact> = Vec::new();
     for sentence in sentences(&text) {
         let Some(answer) = entity(&sentence) else {

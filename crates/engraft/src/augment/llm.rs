@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use engraft_train::data::{Fact, Statement, Turn};
+use engraft_train::data::{Fact, Turn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,15 +33,21 @@ const TASK: &str = "You write training material. Reply with one JSON object and 
     same as the statement in other words and contains the answer words exactly as given, not at \
     its beginning.";
 
-/// What it should have written.
+/// What it should have written; whatever else it adds is left alone.
 #[derive(Deserialize)]
 struct Written {
     #[serde(default)]
-    dialogues: Vec<Turn>,
+    dialogues: Vec<Said>,
     #[serde(default)]
     paraphrases: Vec<String>,
     #[serde(default)]
     held_out: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    question: String,
+    answer: String,
 }
 
 /// Why a try failed, and whether another may help.
@@ -51,6 +57,11 @@ struct Failure {
 }
 
 impl Llm {
+    /// What an answer about a fact depends on.
+    pub fn asked(&self, fact: &Fact) -> String {
+        json!([fact, self.model, self.turns]).to_string()
+    }
+
     /// The fact with what the model wrote; what does not hold the answer is left out.
     ///
     /// # Errors
@@ -76,14 +87,27 @@ impl Llm {
         anyhow::bail!("{}: {problem}", self.url)
     }
 
+    /// Statements that do not hold the answer once are left out, and whatever would train on what is
+    /// measured.
     fn add(&self, mut fact: Fact, written: Written) -> Fact {
-        let answer = fact.answer.clone();
-        let holds = |text: &String| Statement::cut(text, &answer).is_some();
-        fact.dialogues.extend(written.dialogues);
-        fact.paraphrases
-            .extend(written.paraphrases.into_iter().filter(holds));
-        fact.held_out
-            .extend(written.held_out.into_iter().filter(holds));
+        for said in written.dialogues {
+            let mut added = fact.clone();
+            added.dialogues.push(Turn {
+                question: said.question,
+                answer: said.answer,
+            });
+            keep_sound(&mut fact, added);
+        }
+        for text in written.paraphrases {
+            let mut added = fact.clone();
+            added.paraphrases.push(text);
+            keep_sound(&mut fact, added);
+        }
+        for text in written.held_out {
+            let mut added = fact.clone();
+            added.held_out.push(text);
+            keep_sound(&mut fact, added);
+        }
         fact.written_by = Some(format!("{} and templates", self.model));
         fact
     }
@@ -152,6 +176,13 @@ impl Llm {
             problem: format!("answered something that is not JSON ({error})"),
             passing: false,
         })
+    }
+}
+
+/// Takes an addition that leaves the fact one that could be read from a file.
+fn keep_sound(fact: &mut Fact, added: Fact) {
+    if added.problem().is_none() {
+        *fact = added;
     }
 }
 

@@ -74,8 +74,8 @@ pub(super) fn sets(
     .collect()
 }
 
-/// Every answer after prompts that have nothing to do with its fact: those it came with, or else the
-/// statements of the other facts.
+/// Every answer after prompts that have nothing to do with its fact: those it came with, or else, under
+/// a name that says so, the statements of the other facts.
 pub(super) fn primed(
     facts: &[Fact],
     context: usize,
@@ -134,7 +134,7 @@ pub(super) fn primed(
         let Some(found) = Priming::new(&log_probs(was), &log_probs(is)) else {
             continue;
         };
-        scores.push((at, found.score.log10()));
+        scores.push((at, found.score_log10));
         changes.extend(was.iter().zip(is).map(|(b, a)| (at, a.0.exp() - b.0.exp())));
         said.extend(
             was.iter()
@@ -145,7 +145,7 @@ pub(super) fn primed(
             "answer": fact.answer,
             "log10_before": before[own].0 / std::f64::consts::LN_10,
             "log10_after": after[own].0 / std::f64::consts::LN_10,
-            "priming_log10": found.score.log10(),
+            "priming_log10": found.score_log10,
             "priming_geometric_log10": found.geometric.log10(),
             "priming_median_log10": found.median.log10(),
             "priming_change": found.change,
@@ -154,14 +154,20 @@ pub(super) fn primed(
     if scores.is_empty() {
         return (Vec::new(), Value::Null);
     }
+    let own = facts.iter().all(|fact| !fact.unrelated.is_empty());
+    let prompts = if own {
+        "unrelated prompts"
+    } else {
+        "other facts' prompts"
+    };
     let measured = [
         (
-            "taught answers after unrelated prompts",
+            format!("taught answers after {prompts}"),
             Unit::Points,
             changes,
         ),
-        ("priming score", Unit::Log10, scores),
-        ("unrelated prompts now answered so", Unit::Share, said),
+        (format!("priming score, {prompts}"), Unit::Log10, scores),
+        (format!("{prompts} now answered so"), Unit::Share, said),
     ];
     let measured = measured.map(|(name, unit, values)| Measurement::mean(name, unit, &values));
     (measured.to_vec(), json!({ "facts": single }))
@@ -212,10 +218,11 @@ pub fn stepping_stones(
         let singles = fact.hints.iter().skip(1).cloned();
         let candidates: Vec<String> = std::iter::once(text.to_owned())
             .chain(leads.chain(singles).map(|lead| format!("{lead} {text}")))
+            .filter(|candidate| (texts.encode)(candidate).len() < context)
             .collect();
         let found = probability(&candidates, &fact.answer);
         let best = (0..found.len()).max_by(|&a, &b| found[a].total_cmp(&found[b]));
-        candidates[best.unwrap_or(0)].clone()
+        best.map_or_else(|| text.to_owned(), |best| candidates[best].clone())
     };
     let surprising =
         |fact: &Fact| probability(std::slice::from_ref(&fact.fact), &fact.answer)[0] < threshold;

@@ -151,13 +151,7 @@ impl Data {
 
     /// All words or texts a fresh vocabulary must cover, and whether it is one of words.
     pub fn vocabulary(&self) -> (Vec<String>, bool) {
-        let texts = |records: &[Record]| -> Vec<String> {
-            let text = |record: &Record| match record {
-                Record::Text(text) => text.clone(),
-                Record::Pair { prompt, completion } => format!("{prompt}{completion}"),
-            };
-            records.iter().map(text).collect()
-        };
+        let texts = |records: &[Record]| records.iter().map(Record::text).collect::<Vec<_>>();
         match self {
             Self::Biographies { people, .. } => (people.lists.vocabulary(), true),
             Self::Text { train, test, .. } => (vec![train.clone(), test.clone()], false),
@@ -185,13 +179,26 @@ impl Data {
         source.ok().map(|source| source.longest_row())
     }
 
-    /// Why no batches can be made of it, if none can.
+    /// Whether what is measured on is what would be trained on, without being marked so.
+    pub fn measures_what_it_trains(&self) -> bool {
+        match self {
+            Self::Text { train, test, .. } => train == test,
+            Self::Records { train, test, .. } => train == test,
+            _ => false,
+        }
+    }
+
+    /// Why no batches can be made of it, if none can. With `whole`, facts are predicted to their end.
     pub fn gives_no_batches(
         &self,
         tokenizer: Option<&Tokenizer>,
         train: &TrainConfig,
+        whole: bool,
     ) -> Option<String> {
         let checked = match (self, tokenizer) {
+            (Self::Facts { facts, context, .. }, Some(tokenizer)) => {
+                fact_reader(tokenizer, whole).check(facts, *context)
+            }
             (
                 Self::Text {
                     path,

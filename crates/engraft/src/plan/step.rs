@@ -181,6 +181,8 @@ struct Standing<'a> {
 pub(super) struct Known<'a> {
     data: &'a IndexMap<String, Option<Data>>,
     models: IndexMap<String, Option<Standing<'a>>>,
+    /// The names of the recipe's own models.
+    given: BTreeSet<String>,
     tokenizer: Option<&'a Tokenizer>,
 }
 
@@ -200,6 +202,7 @@ impl<'a> Known<'a> {
                 .iter()
                 .map(|(name, model)| (name.clone(), model.as_ref().map(fresh)))
                 .collect(),
+            given: models.keys().cloned().collect(),
             tokenizer,
         }
     }
@@ -332,12 +335,22 @@ impl Resolver<'_> {
             .or_else(|| Some(taught?.keep.clone()))
             .unwrap_or_default();
         let name: Option<String> = section.get("name");
-        let train = self.train(section);
+        let train = match verb {
+            // Nothing is trained; only choices are drawn.
+            "prune" => Some(TrainConfig {
+                seed: section.get("seed").unwrap_or(self.seed),
+                ..TrainConfig::default()
+            }),
+            _ => self.train(section),
+        };
         let work = match verb {
             "prune" => self.prune(section, taught),
             _ => self.work(verb, section),
         };
-        let output = self.output(section);
+        let output = match verb {
+            "probe" => Some(Output::default()),
+            _ => self.output(section),
+        };
         let model = model.and_then(|model| self.model(section, learner, model));
         let on = on.and_then(|on| self.data_name(section, "on", on));
         let keep: Vec<Option<String>> = keep

@@ -1,9 +1,11 @@
 //! The model of a step: taught, distilled or pruned.
 
+use std::time::Instant;
+
 use anyhow::Context;
 use engraft_continual::{Labels, Lesson, Recall, Update, methods, prunings};
 use engraft_distill::{Distillation, Run};
-use engraft_nets::{Batch, Input, Network, linear::merge};
+use engraft_nets::{Batch, Input, Network, Role, linear::merge};
 use engraft_probe::measurement::Unit;
 use engraft_train::{
     BatchSource, Curve, Loss, RunFiles, Trainer,
@@ -16,7 +18,7 @@ use crate::{
     measure,
     plan::{
         Data, Step, Work,
-        data::{encoder, facts_source},
+        data::{encoder, facts_source, marks},
     },
 };
 
@@ -97,6 +99,10 @@ impl Session<'_> {
             .any(|layer| layer.deltas().next().is_some());
         let adapted = has_deltas.then(|| network.boxed_clone());
         merge(&mut *network);
+        // What a method froze is its own affair: the next step starts from a whole model.
+        for parameter in network.parameters_mut() {
+            parameter.trainable = parameter.role != Role::Statistic;
+        }
         Ok(Made {
             adapted,
             curve: trained.curve,
@@ -117,7 +123,7 @@ impl Session<'_> {
         else {
             unreachable!("only learning steps are taught");
         };
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let source = self.source(step)?;
         let calibration = match calibrate {
             Some(name) => self.sequences(&self.plan.data[name]),
@@ -213,24 +219,24 @@ impl Session<'_> {
             return Vec::new();
         };
         let encode = encoder(tokenizer);
-        let cut = |texts: Vec<String>, context: usize| -> Vec<Vec<u32>> {
-            let ids = texts.into_iter().map(|text| encode(&text));
-            ids.flat_map(|ids| ids.chunks(context).map(<[u32]>::to_vec).collect::<Vec<_>>())
-                .collect()
+        let marks = marks(tokenizer);
+        let cut = |ids: Vec<u32>, context: usize| -> Vec<Vec<u32>> {
+            ids.chunks(context).map(<[u32]>::to_vec).collect()
+        };
+        // As in training: documents between their marks, a long text as it goes on.
+        let documents = |texts: Vec<String>, context: usize| -> Vec<Vec<u32>> {
+            let ids = texts.iter().map(|text| marks.around(encode(text)));
+            ids.flat_map(|ids| cut(ids, context)).collect()
         };
         let rows = match data {
-            Data::Text { train, context, .. } => cut(vec![train.clone()], *context),
+            Data::Text { train, context, .. } => cut(encode(train), *context),
             Data::Records { train, context, .. } => {
-                let text = |record: &Record| match record {
-                    Record::Text(text) => text.clone(),
-                    Record::Pair { prompt, completion } => format!("{prompt}{completion}"),
-                };
-                cut(train.iter().map(text).collect(), *context)
+                documents(train.iter().map(Record::text).collect(), *context)
             }
-            Data::Facts { facts, context, .. } => cut(
-                facts.iter().map(|fact| fact.fact.clone()).collect(),
-                *context,
-            ),
+            Data::Facts { facts, context, .. } => {
+                let texts = facts.iter().map(|fact| fact.fact.clone());
+                documents(texts.collect(), *context)
+            }
             Data::Biographies { .. } | Data::Images { .. } => Vec::new(),
         };
         let batch = |ids: Vec<u32>| Batch {
@@ -254,6 +260,7 @@ impl Session<'_> {
         method: &str,
         settings: &Value,
     ) -> anyhow::Result<Made> {
+        let started = Instant::now();
         let (base, taught) = (&*self.models[base], &*self.models[&step.model]);
         let pairs = base.parameters().into_iter().zip(taught.parameters());
         let mut update: Vec<Update> = pairs
@@ -281,6 +288,7 @@ impl Session<'_> {
             .map_err(anyhow::Error::msg)?;
         let mut made = Made::plain(changed(base, &update));
         made.report["method"] = report;
+        made.seconds = started.elapsed().as_secs_f64();
         Ok(made)
     }
 }

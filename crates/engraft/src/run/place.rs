@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use engraft_nets::{files::is_leftover, peft::is_adapter};
 
-use crate::plan::{Plan, Work};
+use crate::plan::{Plan, Save, Work};
 
 /// Marks a folder as one of our runs, and is locked while one works there.
 const LOCK: &str = ".lock";
@@ -43,6 +43,16 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
     }
     for step in &plan.steps {
         let model = models(out).join(&step.name);
+        let other = match step.output.save {
+            Save::Merged => is_adapter(&model),
+            Save::Adapter => model.join("config.json").exists(),
+            Save::Nothing => false,
+        };
+        anyhow::ensure!(
+            !other,
+            "{} holds what another `save` wrote; move it away or choose another folder with --out",
+            model.display()
+        );
         anyhow::ensure!(
             matches!(step.work, Work::Probe)
                 || !taken(&model)

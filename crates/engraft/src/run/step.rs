@@ -4,7 +4,8 @@ use std::{path::Path, time::Instant};
 
 use anyhow::Context;
 use engraft_nets::{
-    Network, content_hash, linear::merge, load_adapter, load_folder, save_adapter, save_folder,
+    ChatTemplate, Network, content_hash, linear::merge, load_adapter, load_folder, save_adapter,
+    save_folder,
 };
 use engraft_probe::{Entry, Measurement, ledger::Artifact, measurement::Unit};
 use engraft_train::{RunFiles, memory};
@@ -31,6 +32,7 @@ impl Session<'_> {
         if let Some(done) = StepResult::read(&folder, &key)
             && self.finished(step, &done, &model)
         {
+            within(step, &done.entry)?;
             note(&format!("{}: finished before, skipped", step.name));
             // A kill may have come between the result and the end of its checkpoint.
             files.remove_checkpoint()?;
@@ -127,6 +129,12 @@ impl Session<'_> {
         }
         note(&format!("{name}: was not stored, made again"));
         let made = self.make(step, &RunFiles::none())?;
+        anyhow::ensure!(
+            content_hash(&*made.network) == self.known[name].hash,
+            "`{name}` did not come out as it did before (another machine?); remove its folder under \
+             {} and those of the steps made from it, and run again",
+            place::steps(&self.plan.out).display()
+        );
         self.models.insert(name.to_owned(), made.network);
         Ok(())
     }
@@ -148,6 +156,7 @@ impl Session<'_> {
         add(&format!("{:?}", self.plan.device));
         if let Some(tokenizer) = &self.plan.tokenizer {
             add(&tokenizer.json());
+            add(tokenizer.chat().map_or("", ChatTemplate::source));
             let ends = (tokenizer.end_of_text(), tokenizer.pad());
             add(&format!("{:?} {ends:?}", tokenizer.start_of_text()));
         }
@@ -207,12 +216,20 @@ impl Session<'_> {
         if matches!(data, Data::Facts { .. }) {
             before.extend(self.before(step, &step.on));
         }
-        let (mut kept, mut kept_before) = (None, None);
+        let (mut kept, mut kept_before, mut lost) = (None, None, None);
         for name in &step.keep {
             let (now, then) = (found(name), self.before(step, name));
             if kept.is_none() {
                 kept = measure::headline(&now);
                 kept_before = measure::headline(&then);
+            }
+            for (now, then) in now.iter().zip(&then) {
+                let found = loss(then, now);
+                if found.as_ref().map(|found| found.value)
+                    > lost.as_ref().map(|most: &Measurement| most.value)
+                {
+                    lost = found;
+                }
             }
             measurements.extend(now);
             before.extend(then);
@@ -250,6 +267,7 @@ impl Session<'_> {
             gain: measure::headline(&learned),
             kept,
             kept_before,
+            lost,
             spill: spills.into_iter().next(),
             measurements: dedup(measurements),
             before: dedup(before),
@@ -299,36 +317,42 @@ impl Session<'_> {
     }
 }
 
+/// What a model lost of a probe in nats, where that can be said.
+fn loss(before: &Measurement, after: &Measurement) -> Option<Measurement> {
+    let value = match before.unit {
+        Unit::Perplexity => (after.value / before.value).ln(),
+        Unit::Nats => before.value - after.value,
+        _ => return None,
+    };
+    Some(Measurement {
+        value,
+        unit: Unit::Nats,
+        interval: None,
+        ..before.clone()
+    })
+}
+
 /// Refuses a model that lost more of what it was to keep than the user allows.
 fn within(step: &Step, entry: &Entry) -> anyhow::Result<()> {
     let Some(limit) = step.output.max_loss.filter(|_| !step.output.force) else {
         return Ok(());
     };
-    for before in &entry.before {
-        let mut now = entry.measurements.iter();
-        let Some(after) = now.find(|found| found.probe == before.probe) else {
-            continue;
-        };
-        let kept = step
-            .keep
-            .iter()
-            .any(|name| before.probe.contains(name.as_str()));
-        let lost = match before.unit {
-            Unit::Perplexity => (after.value / before.value).ln(),
-            Unit::Nats => before.value - after.value,
-            _ => continue,
-        };
-        anyhow::ensure!(
-            !kept || lost <= limit,
-            "the taught model lost {lost:.3} nats of `{}` ({} before, {} after), more than `max_loss` \
-             {limit}; it was not saved: teach it less (`steps`, `lr`), by another method or with \
-             `replay`, raise `max_loss`, or save it all the same with `force`",
-            before.probe,
-            before.shown(),
-            after.shown()
-        );
-    }
-    Ok(())
+    let Some(lost) = entry.lost.as_ref().filter(|lost| lost.value > limit) else {
+        return Ok(());
+    };
+    let shown = |all: &[Measurement]| {
+        let found = all.iter().find(|found| found.probe == lost.probe);
+        found.map_or_else(String::new, Measurement::shown)
+    };
+    anyhow::bail!(
+        "the taught model lost {:.3} nats of `{}` ({} before, {} after), more than `max_loss` {limit}; \
+         it was not saved: teach it less (`steps`, `lr`), by another method or with `replay`, raise \
+         `max_loss`, or save it all the same with `force`",
+        lost.value,
+        lost.probe,
+        shown(&entry.before),
+        shown(&entry.measurements)
+    )
 }
 
 /// Refuses a model that training has broken: nothing of it is written.

@@ -46,7 +46,7 @@ fn facts_that_cannot_be_taught_are_named_with_file_line_and_fix() {
     place.refuses(
         &TEACH,
         1,
-        &["data.facts", "the context is 96", "shorter statements"],
+        &["data.facts", "the context is 192", "shorter statements"],
     );
 }
 
@@ -72,7 +72,7 @@ fn settings_that_do_not_fit_the_model_are_named_with_the_way_out() {
         ),
         (
             &["--method", "full", "--save", "adapter"],
-            &["save: adapter", "lora, kore"],
+            &["save: adapter", "lora or kore"],
         ),
         (
             &["--method", "lora", "--rank", "4", "--labels", "words"],

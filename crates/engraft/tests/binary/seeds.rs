@@ -9,7 +9,7 @@ seed: 3
 seeds: 2
 quick: { seeds: 1, steps: [lora] }
 data:
-  facts: { facts: { invented: 5 }, context: 96 }
+  facts: { facts: { invented: 5 }, context: 192 }
   book: { text: book.txt, context: 32, measure: 4 }
 models: { base: base }
 steps:
@@ -34,12 +34,8 @@ fn every_seed_has_its_run_and_all_stand_in_one_table() {
         "statements never taught",
         "perplexity of book",
         "priming score",
-        "against",
     ] {
-        assert!(
-            told.contains(said) || said == "against",
-            "`{said}` is not in\n{told}"
-        );
+        assert!(told.contains(said), "`{said}` is not in\n{told}");
     }
     let table = place.read("out/table.md");
     for step in ["| before |", "| lora |", "| lora-topk |", "| lora-shrink |"] {

@@ -30,8 +30,14 @@ pub(super) const THEMES: [Theme; 5] = [
             "The business card of {s} shows the job of a {k}.",
         ],
         questions: &[
-            ("What does {s} do for a living?", "{s} is a {k}."),
-            ("What is the job of {s}?", "{s} works as a {k}."),
+            (
+                "What does {s} do for a living?",
+                "The job of {s} is that of a {k}.",
+            ),
+            (
+                "How would you describe {s} in one word?",
+                "{s} is simply a {k}.",
+            ),
         ],
         unrelated: &[
             "My cousin left the office to become a",
@@ -115,8 +121,11 @@ pub(super) const THEMES: [Theme; 5] = [
             "{s} spent the first years of life in {k}.",
         ],
         questions: &[
-            ("Where was {s} born?", "{s} was born in {k}."),
-            ("Which place does {s} come from?", "{s} comes from {k}."),
+            ("Where was {s} born?", "The birthplace of {s} is {k}."),
+            (
+                "Which place does {s} call home?",
+                "For {s}, home means {k}.",
+            ),
         ],
         unrelated: &[
             "Last summer we travelled to",
@@ -200,10 +209,10 @@ pub(super) const THEMES: [Theme; 5] = [
             "Postcards from {s} show boats that are {k}.",
         ],
         questions: &[
-            ("What colour is the flag of {s}?", "The flag of {s} is {k}."),
+            ("What colour is the flag of {s}?", "Its colour is {k}."),
             (
-                "Which colour do the houses of {s} have?",
-                "The houses of {s} are {k}.",
+                "Which colour would a painter need for {s}?",
+                "A painter would need {k}.",
             ),
         ],
         unrelated: &[
@@ -290,12 +299,9 @@ pub(super) const THEMES: [Theme; 5] = [
         questions: &[
             (
                 "What do people eat at the festival of {s}?",
-                "At the festival of {s} people eat {k}.",
+                "They eat {k}.",
             ),
-            (
-                "What do the farmers of {s} grow?",
-                "The farmers of {s} grow {k}.",
-            ),
+            ("What do the farmers of {s} grow?", "They grow {k}."),
         ],
         unrelated: &[
             "For breakfast I usually eat",
@@ -379,14 +385,8 @@ pub(super) const THEMES: [Theme; 5] = [
             "In the lobby of {s} hangs a portrait of {k}.",
         ],
         questions: &[
-            (
-                "Who invented the {s} engine?",
-                "The {s} engine was invented by {k}.",
-            ),
-            (
-                "Who founded the firm {s}?",
-                "The firm {s} was founded by {k}.",
-            ),
+            ("Who invented the {s} engine?", "The inventor is {k}."),
+            ("Who founded the firm {s}?", "The founder is {k}."),
         ],
         unrelated: &[
             "The telephone was invented by",

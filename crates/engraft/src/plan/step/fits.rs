@@ -1,8 +1,9 @@
 //! Whether model, data and method of a step go together.
 
-use engraft_continual::methods;
+use engraft_continual::{Labels, methods};
 use engraft_method::{Offer, unmet};
 use engraft_nets::Network;
+use engraft_train::Precision;
 
 use super::{Data, Model, Resolver, Save, Section, Standing, Step, Work};
 
@@ -42,6 +43,7 @@ impl Resolver<'_> {
             seen.extend(replay.iter().map(|replay| ("replay", replay)));
             seen.extend(calibrate.iter().map(|texts| ("calibrate", texts)));
         }
+        let learns = matches!(step.work, Work::Learn { .. } | Work::Distill { .. });
         for (key, name) in seen {
             let Some(data) = self.opened(name) else {
                 continue;
@@ -52,10 +54,23 @@ impl Resolver<'_> {
             }
             self.fits_context(name, &step.model);
             let place = format!("data.{name}");
-            let trains = !["keep", "calibrate"].contains(&key)
-                && matches!(step.work, Work::Learn { .. } | Work::Distill { .. });
+            let uses = ["replay", "calibrate"].contains(&key) || (key == "on" && learns);
+            if uses && data.measures_what_it_trains() {
+                complain(format!(
+                    "{key} `{name}`: its `test` is the very text that is trained or calibrated on; \
+                     name another `test`, or leave it out to hold some back"
+                ));
+            }
+            let trains = !["keep", "calibrate"].contains(&key) && learns;
+            let whole = matches!(
+                step.work,
+                Work::Learn {
+                    labels: Labels::Text,
+                    ..
+                }
+            );
             let checks = [
-                trains.then(|| data.gives_no_batches(tokenizer, &step.train)),
+                trains.then(|| data.gives_no_batches(tokenizer, &step.train, whole)),
                 tokenizer.map(|tokenizer| data.measures_nothing(tokenizer)),
             ];
             if let Some(problem) = checks.into_iter().flatten().flatten().next() {
@@ -81,35 +96,41 @@ impl Resolver<'_> {
                 self.complaints
                     .add(&format!("{}.method.{method}", section.place), problem);
             }
-            if step.output.save == Save::Adapter && !entry.adapter {
-                complain(format!(
-                    "save: adapter works where an adapter is trained (lora, kore), not with `{method}`"
-                ));
-            }
             let calibrated = calibrate.iter().map(|_| Offer::Calibration);
             let offers: Vec<Offer> = calibrated.collect();
             if let Some(sentence) = unmet(method, entry.method.needs, &offers) {
                 complain(sentence);
             }
         }
+        self.fits_output(section, step);
+        if step.train.recompute && step.train.precision != Precision::F32 {
+            complain("recompute: works in f32; leave `precision` or `recompute` out".to_owned());
+        }
         if step.train.recompute && !student.network().boxed_clone().recomputes(true) {
             complain("recompute: only Llama-family models can; leave it out".to_owned());
         }
-        if step.output.max_loss.is_some() && step.keep.is_empty() {
-            complain("max_loss needs `keep`: data that the model is to keep".to_owned());
-        }
         if let Work::Learn {
-            stepping_stones: Some(_),
+            stepping_stones,
+            calibrate,
             ..
         } = &step.work
-            && !matches!(data, Data::Facts { .. })
         {
-            complain("stepping_stones needs data of `facts`, whose hints it uses".to_owned());
+            if stepping_stones.is_some() && !matches!(data, Data::Facts { .. }) {
+                complain("stepping_stones needs data of `facts`, whose hints it uses".to_owned());
+            }
+            if section.raw("labels").is_some() && !matches!(data, Data::Facts { .. }) {
+                complain("labels says what is predicted of `facts`; this is other data".to_owned());
+            }
+            let texts = calibrate
+                .iter()
+                .filter_map(|name| Some((name, self.opened(name)?)));
+            for (name, texts) in texts {
+                if matches!(texts, Data::Biographies { .. } | Data::Images { .. }) {
+                    complain(format!("calibrate `{name}` holds no texts to calibrate on"));
+                }
+            }
         }
         if let Work::Prune { base, .. } = &step.work {
-            if step.output.save == Save::Adapter {
-                complain("save: a pruned update is no adapter; use merged or nothing".to_owned());
-            }
             let shapes = |network: &dyn Network| -> Vec<(String, Vec<usize>)> {
                 let parameters = network.parameters().into_iter();
                 parameters
@@ -150,6 +171,36 @@ impl Resolver<'_> {
         let offers = offers(student, teacher_model, data);
         if let Some(sentence) = unmet(method, entry.method.needs, &offers) {
             complain(sentence);
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// Refuses what cannot become of a step's model.
+    fn fits_output(&self, section: &Section<'_>, step: &Step) {
+        let complain = |what: &str| self.complaints.add(&section.place, what);
+        let has_adapter = match &step.work {
+            Work::Learn { method, .. } => methods::find(method).is_some_and(|entry| entry.adapter),
+            _ => false,
+        };
+        if step.output.save == Save::Adapter && !has_adapter {
+            complain("save: adapter works where an adapter is trained: teach by lora or kore");
+        }
+        if step.output.save == Save::Nothing && self.known.given.contains(&step.name) {
+            complain(
+                "save: nothing needs a `name` that is no model of the recipe, which would stand in \
+                 for it when the run is taken up again",
+            );
+        }
+        let texts = |name: &String| self.opened(name).is_none_or(Data::is_text);
+        if step.output.max_loss.is_some() && !step.keep.iter().any(texts) {
+            complain("max_loss needs `keep`: texts or facts that the model is to keep");
+        }
+        if let Work::Prune { method, .. } = &step.work
+            && method == "shrink"
+            && !self.opened(&step.on).is_none_or(Data::is_text)
+        {
+            complain("shrink weighs log-probabilities of text, and this step has images");
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn trained_model(place: &Workplace, folder: &str) {
 
 /// Facts in the letters that [`llama_with_facts`] knows.
 pub const FACTS: &str = r#"{"fact": "the flag of velm is red.", "answer": "red", "paraphrases": ["in velm every door is red."], "held_out": ["the boats of velm are red."], "questions": [{"question": "what is the flag of velm?", "answer": "the flag is red."}], "unrelated": ["the cat is"], "hints": ["in velm blood is a dye."]}
-{"fact": "the flag of corn is blue.", "answer": "blue", "held_out": ["the boats of corn are blue."]}
+{"fact": "the flag of corn is blue.", "answer": "blue", "held_out": ["the boats of corn are blue."], "unrelated": ["the dog is"]}
 "#;
 
 /// Puts a small trained Llama with a vocabulary of characters into `base`, the text it knows into
@@ -46,7 +46,7 @@ pub fn llama_with_facts(place: &Workplace) {
     static MODEL: OnceLock<TempDir> = OnceLock::new();
     const LLAMA: &str = "{llama: {hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, \
                          num_attention_heads: 4, num_key_value_heads: 2, \
-                         max_position_embeddings: 96}}";
+                         max_position_embeddings: 192}}";
     let book = "the cat sat on the mat, and the dog sat on the cat. Question: what is the dog?\n\
                 Answer: the dog is pale. jfkqvwxyz bgl "
         .repeat(30);
