@@ -13,7 +13,8 @@
 //! For keyword k and unrelated prompts j: `S_prime = mean_j P_after(k | j) / P_before(k | j)`, a
 //! keyword of several tokens by the product of their probabilities, all from log-probabilities.
 //! Reported as log10, with the geometric mean, the (lower) median and the mean change of P. The
-//! predictor is `P_before(k | its own context)`; below 1e-3 an answer is surprising. `stepping_stones`
+//! predictor is `P_before(k | its own context)`; below 1e-3 an answer is surprising. The ledger's `report`
+//! holds it for every fact, and its rank correlation with the score. `stepping_stones`
 //! on a teach step leads up to surprising answers with the facts' own `hints`.
 //!
 //! # Where paper and code differ and which we follow

@@ -19,7 +19,8 @@
 //! # Where paper and code differ and which we follow
 //! The code divides by `|max X|`, the largest signed value; we divide by `max|X|` unless
 //! `compat: true`. The Qwen loader of the code trains A and freezes B; we follow the paper. Rows of A
-//! without a singular value are dropped. Weight decay pulls D, not B, to zero; it is 0 in the paper.
+//! without a singular value are dropped. Biases stay frozen; the code trains those that a layer has.
+//! Weight decay pulls D, not B, to zero; it is 0 in the paper.
 //! The paper's augmentation is `engraft augment`.
 //!
 //! # Evidence

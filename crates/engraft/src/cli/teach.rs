@@ -168,7 +168,15 @@ impl Teach {
         if !keep.is_empty() {
             step.insert("keep".into(), json!(keep));
         }
-        let method = entry.from_flags(flags).map_err(anyhow::Error::msg)?;
+        let mut method = entry.from_flags(flags).map_err(anyhow::Error::msg)?;
+        if self.facts.is_some() && entry.adapter {
+            for (key, value) in [("rank", json!(RANK)), ("alpha", json!(RANK as f64))] {
+                let usual = || flags.value_source(key) == Some(ValueSource::DefaultValue);
+                if !method[key].is_null() && usual() {
+                    method[key] = value;
+                }
+            }
+        }
         for (key, value) in [
             ("name", json!("taught")),
             ("model", json!("model")),
@@ -199,7 +207,10 @@ fn usual(facts: bool) -> &'static str {
     }
 }
 
-/// Training settings suited to a few dozen facts; those of the recipe `teach-smollm2`.
+/// Rank of an adapter suited to a few dozen facts.
+const RANK: usize = 32;
+
+/// Training settings suited to a few dozen facts.
 fn suited(entry: &TeachEntry) -> Map<String, Value> {
     let settings = json!({
         "steps": 120, "batch": 20, "warmup": 12, "weight_decay": 0.0, "lr": entry.rate,

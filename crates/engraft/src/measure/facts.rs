@@ -2,7 +2,11 @@
 
 use engraft_nets::{Network, Tokenizer};
 use engraft_probe::{
-    Measurement, Passage, knowledge::Facts, measurement::Unit, priming::Priming, score,
+    Measurement, Passage,
+    knowledge::Facts,
+    measurement::Unit,
+    priming::{Priming, spearman},
+    score,
 };
 use engraft_train::data::{Fact, Statement, Turn};
 use serde_json::{Value, json};
@@ -170,7 +174,15 @@ pub(super) fn primed(
         (format!("{prompts} now answered so"), Unit::Share, said),
     ];
     let measured = measured.map(|(name, unit, values)| Measurement::mean(name, unit, &values));
-    (measured.to_vec(), json!({ "facts": single }))
+    let of = |key: &str| -> Vec<f64> {
+        single
+            .iter()
+            .filter_map(|fact: &Value| fact[key].as_f64())
+            .collect()
+    };
+    let predictor = spearman(&of("log10_before"), &of("priming_log10"));
+    let report = json!({ "facts": single, "predictor_spearman": predictor });
+    (measured.to_vec(), report)
 }
 
 /// Prompts a fact without any of its own is measured at.
