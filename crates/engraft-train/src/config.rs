@@ -153,6 +153,9 @@ pub struct TrainConfig {
     /// Held-out batches a measurement.
     #[arg(long, default_value_t = Self::default().eval_batches)]
     pub eval_batches: usize,
+    /// Put rows of similar length into one batch, so that less is padded (text rows of unequal length).
+    #[arg(long)]
+    pub group_by_length: bool,
     /// Activation checkpointing: keep only the input of every block and compute the rest again on the
     /// way back. Saves memory, costs a forward pass (Llama-family models).
     #[arg(long)]
@@ -186,6 +189,7 @@ impl Default for TrainConfig {
             log_every: 10,
             eval_every: 0,
             eval_batches: 8,
+            group_by_length: false,
             recompute: false,
             groups: Vec::new(),
         }

@@ -15,7 +15,6 @@ use engraft_train::data::{
     Attribute, Augment, ImageSource, Images, Marks, Normalization, People, Person, Record,
     Sampling, spread,
 };
-use serde_json::Value;
 use std::sync::Arc;
 
 use crate::plan::{
@@ -23,7 +22,7 @@ use crate::plan::{
     data::{encoder, marks},
 };
 
-pub use facts::{recall, stepping_stones};
+pub use facts::{Said, primed, recall, said, stepping_stones};
 
 /// Everything found about one data set; the first measurement is the headline.
 pub fn knowledge(
@@ -140,23 +139,9 @@ pub fn bits(data: &Data, tokenizer: Option<&Tokenizer>, network: &dyn Network) -
     ))
 }
 
-/// How much more probable newly taught answers became as answers about somebody else; the first
-/// measurement is the headline. With it comes what there is to say about single facts.
+/// How much more probable newly taught answers became as answers about somebody else. Facts have a
+/// measure of their own: [`primed`].
 pub fn spilled(
-    taught: &Data,
-    others: &[&Data],
-    tokenizer: Option<&Tokenizer>,
-    before: &dyn Network,
-    after: &dyn Network,
-) -> (Vec<Measurement>, Value) {
-    if let Data::Facts { facts, context, .. } = taught {
-        return facts::primed(facts, *context, tokenizer, before, after);
-    }
-    let found = spilled_elsewhere(taught, others, tokenizer, before, after);
-    (found.into_iter().collect(), Value::Null)
-}
-
-fn spilled_elsewhere(
     taught: &Data,
     others: &[&Data],
     tokenizer: Option<&Tokenizer>,
@@ -414,6 +399,7 @@ fn in_order(images: &Arc<Images>, normalization: &Normalization) -> Vec<engraft_
         seed: 0,
         batch: 1,
         accumulate: 1,
+        by_length: false,
     };
     match ImageSource::new(images.clone(), normalization, Augment::default(), sampling) {
         Ok(source) => source.in_order(250).collect(),

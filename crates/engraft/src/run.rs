@@ -23,7 +23,7 @@ use indexmap::IndexMap;
 
 pub use result::StepResult;
 
-use crate::{plan::Plan, recipe::Recipe, say::say};
+use crate::{measure, plan::Plan, recipe::Recipe, say::say};
 
 /// Where and how to run, from the command line.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +78,8 @@ struct Session<'a> {
     known: IndexMap<String, Known>,
     /// What models knew of data, by the model's hash and the data's name.
     measured: RefCell<BTreeMap<(String, String), Vec<Measurement>>>,
+    /// What models said at the places of facts, in the same way.
+    said: RefCell<BTreeMap<(String, String), measure::Said>>,
     progress: Box<dyn progress::Progress>,
     stop: Arc<AtomicBool>,
 }
@@ -145,6 +147,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
             .map(|(name, model)| (name.clone(), model.network().detached()))
             .collect(),
         measured: RefCell::default(),
+        said: RefCell::default(),
         progress: progress::on_stderr(),
         stop: on_interrupt()?,
     };

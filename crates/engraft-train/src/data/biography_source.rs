@@ -185,6 +185,7 @@ mod tests {
             seed: 5,
             batch: 8,
             accumulate: 1,
+            by_length: false,
         };
         BiographySource::new(people, options, encode, marks, sampling).unwrap()
     }

@@ -252,6 +252,7 @@ mod tests {
             seed: 1,
             batch: 2,
             accumulate: 1,
+            by_length: false,
         };
         let normalization = Normalization { mean, std };
         ImageSource::new(Arc::new(images), &normalization, augment, sampling).unwrap()
@@ -334,6 +335,7 @@ mod tests {
             seed: 0,
             batch: 1,
             accumulate: 1,
+            by_length: false,
         };
         let wrong = Normalization::imagenet();
         let error = ImageSource::new(images, &wrong, Augment::default(), sampling).err();

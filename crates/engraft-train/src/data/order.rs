@@ -16,6 +16,8 @@ pub struct Sampling {
     pub batch: usize,
     /// Micro-batches an optimiser step.
     pub accumulate: usize,
+    /// Put samples of similar length into one batch.
+    pub by_length: bool,
 }
 
 impl From<&TrainConfig> for Sampling {
@@ -24,6 +26,7 @@ impl From<&TrainConfig> for Sampling {
             seed: config.seed,
             batch: config.batch,
             accumulate: config.accumulate,
+            by_length: config.group_by_length,
         }
     }
 }
@@ -68,11 +71,37 @@ pub struct Visit {
 impl Order {
     /// The visits of one micro-batch. An epoch may end inside it.
     pub fn visits(&self, step: usize, micro: usize) -> Vec<Visit> {
+        let batch = self.batch as u64;
+        let first = self.number(step, micro) * batch;
+        self.stretch(first, batch)
+    }
+
+    /// The same, samples of similar length together: the visits of a few micro-batches are sorted by
+    /// `length` and cut anew, and these batches come in an order of their own.
+    pub fn visits_by_length(
+        &self,
+        step: usize,
+        micro: usize,
+        length: impl Fn(usize) -> usize,
+    ) -> Vec<Visit> {
+        let (number, batch) = (self.number(step, micro), self.batch as u64);
+        let (group, place) = (number / GROUP, number % GROUP);
+        let mut visits = self.stretch(group * GROUP * batch, GROUP * batch);
+        visits.sort_by_key(|visit| length(visit.sample));
+        let order = Permutation::new(self.seed, "groups of one length", group, GROUP);
+        let chosen = order.at(place) as usize * self.batch;
+        visits[chosen..chosen + self.batch].to_vec()
+    }
+
+    /// How many micro-batches came before.
+    fn number(&self, step: usize, micro: usize) -> u64 {
+        step as u64 * self.accumulate.max(1) as u64 + micro as u64
+    }
+
+    fn stretch(&self, first: u64, count: u64) -> Vec<Visit> {
         let len = self.len.max(1) as u64;
-        let first =
-            (step as u64 * self.accumulate.max(1) as u64 + micro as u64) * self.batch as u64;
         let mut shuffled: Option<(u64, Permutation)> = None;
-        (first..first + self.batch as u64)
+        (first..first + count)
             .map(|position| {
                 let epoch = position / len;
                 let order = match shuffled.take() {
@@ -90,6 +119,9 @@ impl Order {
             .collect()
     }
 }
+
+/// Micro-batches whose samples are sorted together.
+const GROUP: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -121,5 +153,34 @@ mod tests {
         }
         assert_ne!(epochs[0], epochs[1]);
         assert_eq!(order.visits(3, 1), visits[21..24]);
+    }
+
+    #[test]
+    fn groups_of_one_length_hold_the_same_visits_with_less_between_shortest_and_longest() {
+        let order = Order {
+            seed: 5,
+            purpose: "test",
+            len: 80,
+            batch: 20,
+            accumulate: 1,
+        };
+        let length = |sample: usize| sample * 7 % 31;
+        let (mut plain, mut grouped, mut spans) = (Vec::new(), Vec::new(), [0, 0]);
+        for step in 0..8 {
+            for (at, visits) in [
+                order.visits(step, 0),
+                order.visits_by_length(step, 0, length),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let lengths = visits.iter().map(|visit| length(visit.sample));
+                spans[at] += lengths.clone().max().unwrap() - lengths.min().unwrap();
+                [&mut plain, &mut grouped][at].extend(visits);
+            }
+        }
+        grouped.sort_by_key(|visit| visit.position);
+        assert_eq!(plain, grouped);
+        assert!(spans[1] * 2 < spans[0], "{spans:?}");
     }
 }

@@ -141,6 +141,7 @@ pub fn split(text: &str, share: f64) -> (&str, &str) {
 pub struct TextSource {
     sequences: Vec<Sequence>,
     order: Order,
+    by_length: bool,
     padding: u32,
 }
 
@@ -231,6 +232,7 @@ impl TextSource {
     pub fn new(sequences: Vec<Sequence>, marks: Marks, sampling: Sampling) -> Self {
         Self {
             order: sampling.order("text", sequences.len(), sampling.batch),
+            by_length: sampling.by_length,
             sequences,
             padding: marks.padding,
         }
@@ -308,8 +310,14 @@ fn windows(ids: &[u32], context: usize, whole_only: bool) -> Vec<Sequence> {
 
 impl BatchSource for TextSource {
     fn batch(&self, step: usize, micro: usize) -> Batch {
-        let visits = self.order.visits(step, micro).into_iter();
-        let rows = visits.map(|visit| self.sequences[visit.sample].clone());
+        let length = |sample: usize| self.sequences[sample].ids.len();
+        let visits = match self.by_length {
+            true => self.order.visits_by_length(step, micro, length),
+            false => self.order.visits(step, micro),
+        };
+        let rows = visits
+            .into_iter()
+            .map(|visit| self.sequences[visit.sample].clone());
         pad(&rows.collect::<Vec<_>>(), self.padding)
     }
 }
@@ -329,6 +337,7 @@ mod tests {
         seed: 3,
         batch: 2,
         accumulate: 1,
+        by_length: false,
     };
 
     /// One token a character.

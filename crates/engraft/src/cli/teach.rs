@@ -214,6 +214,7 @@ const RANK: usize = 32;
 fn suited(entry: &TeachEntry) -> Map<String, Value> {
     let settings = json!({
         "steps": 120, "batch": 20, "warmup": 12, "weight_decay": 0.0, "lr": entry.rate,
+        "group_by_length": true,
     });
     match settings {
         Value::Object(map) => map,

@@ -78,54 +78,63 @@ pub(super) fn sets(
     .collect()
 }
 
-/// Every answer after prompts that have nothing to do with its fact: those it came with, or else, under
-/// a name that says so, the statements of the other facts.
-pub(super) fn primed(
-    facts: &[Fact],
-    context: usize,
-    tokenizer: Option<&Tokenizer>,
-    before: &dyn Network,
-    after: &dyn Network,
-) -> (Vec<Measurement>, Value) {
-    let texts = Texts::new(tokenizer);
+/// Where the answers of facts are looked for: every answer after prompts that have nothing to do with
+/// its fact, then after its own.
+struct Places {
+    passages: Vec<Passage>,
+    /// Prompts a fact.
+    counts: Vec<usize>,
+}
+
+/// The prompts that a fact came with, or else the statements of the other facts.
+fn places(facts: &[Fact], context: usize, texts: &Texts) -> Places {
     let prompts = |at: usize, fact: &Fact| -> Vec<String> {
         if !fact.unrelated.is_empty() {
             return fact.unrelated.clone();
         }
         let others = facts.iter().cycle().skip(at + 1).take(facts.len() - 1);
-        others
-            .filter(|other| other.answer != fact.answer)
-            .filter_map(|other| {
-                Some(
-                    Statement::cut(&other.fact, &other.answer)?
-                        .prompt
-                        .to_owned(),
-                )
-            })
+        let others = others.filter(|other| other.answer != fact.answer);
+        let cuts = others.filter_map(|other| Statement::cut(&other.fact, &other.answer));
+        cuts.map(|cut| cut.prompt.to_owned())
             .take(PROMPTS)
             .collect()
     };
     let (mut passages, mut counts) = (Vec::new(), Vec::new());
     for (at, fact) in facts.iter().enumerate() {
-        let spaced = |text: &str| text.contains(&format!(" {}", fact.answer));
-        let answer = match spaced(&fact.fact) {
-            true => format!(" {}", fact.answer),
-            false => fact.answer.clone(),
-        };
+        let own = Statement::cut(&fact.fact, &fact.answer).expect("checked when it was read");
         let prompts = prompts(at, fact);
         counts.push(prompts.len());
         let pairs = prompts.iter();
-        passages.extend(pairs.map(|prompt| cut(texts.pair(prompt, &answer), context)));
-        // Its own context comes last: how surprising the answer is.
-        let own = Statement::cut(&fact.fact, &fact.answer).expect("checked when it was read");
+        passages.extend(pairs.map(|prompt| cut(texts.pair(prompt, own.completion), context)));
         passages.push(cut(texts.pair(own.prompt, own.completion), context));
     }
-    let [before, after] = [before, after].map(|network| {
-        let spans = score(network, &passages).into_iter().flatten();
-        spans
-            .map(|span| (span.log_prob(), span.exact))
-            .collect::<Vec<_>>()
-    });
+    Places { passages, counts }
+}
+
+/// What a model makes of the answers at their places: log-probability, and whether it would say them.
+pub type Said = Vec<(f64, bool)>;
+
+/// Asks a model at the places of some facts.
+pub fn said(
+    facts: &[Fact],
+    context: usize,
+    tokenizer: Option<&Tokenizer>,
+    network: &dyn Network,
+) -> Said {
+    let places = places(facts, context, &Texts::new(tokenizer));
+    let spans = score(network, &places.passages).into_iter().flatten();
+    spans.map(|span| (span.log_prob(), span.exact)).collect()
+}
+
+/// How much more the answers are said where they do not belong; under another name where the facts
+/// came without prompts.
+pub fn primed(
+    facts: &[Fact],
+    context: usize,
+    tokenizer: Option<&Tokenizer>,
+    [before, after]: [&Said; 2],
+) -> (Vec<Measurement>, Value) {
+    let Places { counts, .. } = places(facts, context, &Texts::new(tokenizer));
     let log_probs = |found: &[(f64, bool)]| found.iter().map(|(log, _)| *log).collect::<Vec<_>>();
     let (mut changes, mut scores, mut said) = (Vec::new(), Vec::new(), Vec::new());
     let mut single = Vec::new();

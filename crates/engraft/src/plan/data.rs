@@ -173,6 +173,7 @@ impl Data {
             seed: 0,
             batch: 1,
             accumulate: 1,
+            by_length: false,
         };
         let (encode, marks) = (encoder(tokenizer), marks(tokenizer));
         let source = BiographySource::new(people.clone(), options.clone(), encode, marks, sampling);

@@ -8,7 +8,7 @@ use engraft_nets::{
     save_folder,
 };
 use engraft_probe::{Entry, Measurement, ledger::Artifact, measurement::Unit};
-use engraft_train::{RunFiles, memory};
+use engraft_train::{RunFiles, data::Fact, memory};
 use serde_json::Value;
 
 use super::{Known, Session, StepResult, make::Made, place};
@@ -236,11 +236,17 @@ impl Session<'_> {
         }
         let others: Vec<&Data> = step.keep.iter().map(|name| &self.plan.data[name]).collect();
         let is_probe = matches!(step.work, Work::Probe);
-        let (spills, single) = match is_probe {
-            true => (Vec::new(), Value::Null),
-            false => {
+        let (spills, single) = match (is_probe, data) {
+            (true, _) => (Vec::new(), Value::Null),
+            (false, Data::Facts { facts, context, .. }) => {
+                let then = self.said_before(step, facts, *context);
+                let now = measure::said(facts, *context, tokenizer, after);
+                measure::primed(facts, *context, tokenizer, [&then, &now])
+            }
+            (false, data) => {
                 let before = &*self.models[step.origin()];
-                measure::spilled(data, &others, tokenizer, before, after)
+                let found = measure::spilled(data, &others, tokenizer, before, after);
+                (found.into_iter().collect(), Value::Null)
             }
         };
         measurements.extend(spills.iter().cloned());
@@ -292,6 +298,18 @@ impl Session<'_> {
                 tokenizer,
                 &*self.models[origin],
             )
+        });
+        found.clone()
+    }
+
+    /// What the model that a step started from said where the facts do not belong; asked once a run.
+    fn said_before(&self, step: &Step, facts: &[Fact], context: usize) -> measure::Said {
+        let origin = step.origin();
+        let place = (self.known[origin].hash.clone(), step.on.clone());
+        let mut said = self.said.borrow_mut();
+        let found = said.entry(place).or_insert_with(|| {
+            let tokenizer = self.plan.tokenizer.as_ref();
+            measure::said(facts, context, tokenizer, &*self.models[origin])
         });
         found.clone()
     }
