@@ -142,11 +142,10 @@ fn reading(entries: &[&Entry]) -> String {
             "Kept: what the model knew before ({kept}), with its value before the step."
         ));
     }
-    if first(|entry| entry.spill.as_ref()).is_some() {
-        text.push(
-            "Spill: how much more probable taught answers became as answers about somebody else."
-                .to_owned(),
-        );
+    if let Some(spill) = first(|entry| entry.spill.as_ref()) {
+        text.push(format!(
+            "Spill: how much more probable taught answers became where they do not belong ({spill})."
+        ));
     }
     text.join(" ")
 }
