@@ -5,7 +5,14 @@ use engraft_method::{Offer, unmet};
 use engraft_nets::Network;
 use engraft_train::Precision;
 
-use super::{Data, Model, Resolver, Save, Section, Standing, Step, Work};
+use super::{
+    Save, Step, Work,
+    resolve::{Resolver, Standing},
+};
+use crate::{
+    plan::{Data, Model},
+    recipe::Section,
+};
 
 impl Resolver<'_> {
     /// Refuses rows that a model cannot read whole.
