@@ -97,7 +97,7 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
     let trained: f64 = entries().map(|entry| entry.trained_seconds).sum();
     let measured: f64 = entries().map(|entry| entry.measured_seconds).sum();
     say(&format!(
-        "\n{overview}{}\nAll steps of {} seeds took {:.0} minutes: {:.0} to make the models, {:.0} to \
+        "\n{overview}{}\nAll steps of {} seed(s) took {:.0} minutes: {:.0} to make the models, {:.0} to \
          measure them.\n",
         standing::table(&standings),
         seeds.len(),
