@@ -47,6 +47,23 @@ pub fn find(name: &str) -> Found {
     }
 }
 
+/// What a recipe's path or name stands for: a file or folder below `directory`, or else what was pulled
+/// under that name. A path that leads nowhere is returned as it is, for its reader to complain of.
+///
+/// # Errors
+/// The way to get it, where it is one of ours and not here.
+pub fn place(directory: &Path, written: &Path) -> Result<PathBuf, String> {
+    let path = directory.join(written);
+    if path.exists() {
+        return Ok(path);
+    }
+    match find(&written.to_string_lossy()) {
+        Found::Here(path) => Ok(path),
+        Found::Unknown => Ok(path),
+        Found::Missing { pull } => Err(format!("`{}` is not here yet; {pull}", written.display())),
+    }
+}
+
 /// The entry of a name, also where the name means one file of it (`wikitext-2/test`).
 pub fn entry(name: &str) -> Option<&'static Entry> {
     named(name).map(|(entry, _)| entry)

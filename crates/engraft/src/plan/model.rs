@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Data, memory};
 use crate::{
     recipe::{Complaints, Section, said},
-    store::{self, Found},
+    store,
 };
 
 /// A model before anything ran.
@@ -197,19 +197,9 @@ fn fresh_tokenizer(data: &IndexMap<String, Option<Data>>) -> Option<Tokenizer> {
 impl Builder<'_> {
     /// A path as it is, or the place of what `engraft pull` brought here under that name.
     fn place(&self, name: &str, written: &Path) -> Option<PathBuf> {
-        let path = self.directory.join(written);
-        if path.exists() {
-            return Some(path);
-        }
-        match store::find(&written.to_string_lossy()) {
-            Found::Here(path) => Some(path),
-            Found::Unknown => Some(path),
-            Found::Missing { pull } => {
-                let problem = format!("`{}` is not here yet; {pull}", written.display());
-                self.complaints.add(&format!("models.{name}"), problem);
-                None
-            }
-        }
+        store::place(self.directory, written)
+            .map_err(|problem| self.complaints.add(&format!("models.{name}"), problem))
+            .ok()
     }
 
     /// Puts the adapter of `{folder: BASE, adapter: DIR}` into the weights; None if it cannot.

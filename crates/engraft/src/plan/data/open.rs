@@ -11,11 +11,7 @@ use engraft_train::data::{
 };
 
 use super::Data;
-use crate::{
-    plan::memory,
-    recipe::Section,
-    store::{self, Found},
-};
+use crate::{plan::memory, recipe::Section, store};
 
 /// What a name and five facts take, their allocations too.
 const BYTES_A_PERSON: f64 = 400.0;
@@ -273,19 +269,12 @@ impl Opener<'_> {
     /// A file, or the name of a data set that `engraft pull` brought here.
     fn path(&self, key: &str) -> Option<PathBuf> {
         let written: String = self.section.need(key, "a file")?;
-        let path = self.directory.join(&written);
-        if path.exists() {
-            return Some(path);
-        }
-        match store::find(&written) {
-            Found::Here(path) => Some(path),
-            Found::Unknown => Some(path),
-            Found::Missing { pull } => {
-                let problem = format!("{key}: `{written}` is not here yet; {pull}");
+        store::place(self.directory, Path::new(&written))
+            .map_err(|problem| {
+                let problem = format!("{key}: {problem}");
                 self.section.complaints.add(&self.section.place, problem);
-                None
-            }
-        }
+            })
+            .ok()
     }
 
     fn share(&self, key: &str, usual: f64) -> Option<f64> {
