@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use engraft_nets::{
     Tokenizer, content_hash, from_config, keep_layers, load_folder, save_folder,
-    spec::{Extent, from_config_of},
+    Extent, spec::from_config_of,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};

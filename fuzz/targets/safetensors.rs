@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use engraft_nets::{
     Network, content_hash, from_config, load_into,
-    weights::{check_header, serialize},
+    files::safetensors::check_header, weights::serialize,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;

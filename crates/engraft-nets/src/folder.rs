@@ -1,47 +1,12 @@
 //! Model folders as Hugging Face writes them: weights, `config.json`, tokenizer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
+use engraft_files::{Checkpoint, FolderError, Tokenizer, write_folder};
 use serde_json::{Value, json};
 
-use crate::{
-    Network, SpecError, Tokenizer,
-    files::{WriteError, write_folder},
-    gguf::{self, GgufError},
-    spec::from_config_of,
-    tokenizer::TokenizerError,
-    weights::{Store, WeightsError, fill, serialize},
-};
-
-/// Why a model folder could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    #[error("{}: {problem}", path.display())]
-    Config { path: PathBuf, problem: String },
-    #[error("{}: {source}", path.display())]
-    Spec { path: PathBuf, source: SpecError },
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    #[error(transparent)]
-    Gguf(#[from] GgufError),
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    #[error(
-        "{}: the tokenizer (tokenizer.json, and the ids of special tokens in config.json) has ids up \
-         to {largest}, the model only {classes} of them; the tokenizer belongs to another model",
-        path.display()
-    )]
-    Vocabulary {
-        path: PathBuf,
-        largest: u32,
-        classes: usize,
-    },
-    #[error("{} is there and is no model folder; choose another place or move it away", .0.display())]
-    InTheWay(PathBuf),
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
+use crate::{Network, spec::from_config_of, weights::serialize};
 
 /// What was in a folder.
 pub struct Loaded {
@@ -51,47 +16,25 @@ pub struct Loaded {
 
 /// Loads a model folder or a GGUF file; everything is checked before anything is returned.
 pub fn load_folder(path: &Path, device: &Device) -> Result<Loaded, FolderError> {
-    if gguf::is_gguf(path) {
-        return gguf::load(path, device);
-    }
-    let file = path.join("config.json");
-    let fail = |problem: String| FolderError::Config {
-        path: file.clone(),
-        problem,
-    };
-    let text = std::fs::read(&file)
-        .map_err(|error| fail(format!("cannot be read ({error}); give a model folder")))?;
-    let config: Value = serde_json::from_slice(&text)
-        .map_err(|error| fail(format!("is not JSON ({error}); copy it again")))?;
-    let weights = Store::open(path)?;
+    let checkpoint = Checkpoint::open(path)?;
     let mut network =
-        from_config_of(&config, weights.extent(), device).map_err(|source| FolderError::Spec {
-            path: path.to_owned(),
-            source,
+        from_config_of(checkpoint.config(), checkpoint.extent(), device).map_err(|source| {
+            FolderError::Spec {
+                path: path.to_owned(),
+                source,
+            }
         })?;
-    fill(&mut *network, &weights)?;
-    let tokenizer = Tokenizer::of_folder(path, &config)?;
-    fits(path, tokenizer.as_ref(), &*network)?;
-    Ok(Loaded { network, tokenizer })
-}
-
-/// Refuses a tokenizer with more tokens than the model knows.
-pub(crate) fn fits(
-    path: &Path,
-    tokenizer: Option<&Tokenizer>,
-    network: &dyn Network,
-) -> Result<(), FolderError> {
-    let Some(tokenizer) = tokenizer else {
-        return Ok(());
-    };
-    let (largest, classes) = (tokenizer.largest_id(), network.capabilities().classes);
-    if (largest as usize) < classes {
-        return Ok(());
+    for parameter in network.parameters_mut() {
+        let stored = checkpoint.needed(&parameter.name, &parameter.value.dims())?;
+        parameter.value = parameter.holding(stored.numbers()?);
     }
-    Err(FolderError::Vocabulary {
-        path: path.to_owned(),
-        largest,
-        classes,
+    let parameters = network.parameters();
+    let known: Vec<&str> = parameters.iter().map(|known| known.name.as_str()).collect();
+    checkpoint.nothing_else(&known)?;
+    checkpoint.vocabulary_fits(network.capabilities().classes)?;
+    Ok(Loaded {
+        tokenizer: checkpoint.tokenizer().cloned(),
+        network,
     })
 }
 

@@ -2,10 +2,7 @@
 
 pub mod batch;
 pub mod bert;
-pub mod chat;
-pub mod files;
 pub mod folder;
-pub mod gguf;
 pub mod gpt;
 mod init;
 pub mod linear;
@@ -17,20 +14,20 @@ pub mod peft;
 mod recompute;
 pub mod resnet;
 pub mod spec;
-pub mod tokenizer;
 mod tokens;
 pub mod weights;
 
 pub use batch::{Batch, IGNORE, Input};
 pub use bert::SentenceEncoder;
-pub use chat::{ChatError, ChatTemplate, Message};
+pub use engraft_files::{
+    self as files, ChatError, ChatTemplate, Extent, FolderError, GgufError, Message, SpecError,
+    Tokenizer,
+};
 pub use engraft_ops::{Head, Logits};
-pub use folder::{FolderError, Loaded, load_folder, save_folder};
-pub use gguf::GgufError;
+pub use folder::{Loaded, load_folder, save_folder};
 pub use linear::{Delta, DeltaError, Linear};
 pub use network::{Capabilities, Mode, Network, Signals, Taps};
 pub use parameter::{Parameter, Role, Value};
 pub use peft::{PeftError, load_adapter, save_adapter};
-pub use spec::{InputShape, Spec, SpecError, create, from_config, keep_layers};
-pub use tokenizer::Tokenizer;
+pub use spec::{InputShape, Spec, create, from_config, keep_layers};
 pub use weights::{content_hash, load_into};

@@ -2,7 +2,8 @@
 //! SmolLM2 and Qwen2 (biases on queries, keys and values).
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
+use engraft_files::LlamaSpec;
+
 use serde_json::Value as Json;
 
 use crate::{
@@ -11,55 +12,6 @@ use crate::{
     recompute::{Recomputed, recompute},
     tokens::{Rows, Tokens, in_format},
 };
-
-/// What a `config.json` of the family says; a recipe may write the same keys.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LlamaSpec {
-    pub hidden_size: usize,
-    pub intermediate_size: usize,
-    pub num_hidden_layers: usize,
-    pub num_attention_heads: usize,
-    /// Fewer than the heads: several heads share keys and values.
-    #[serde(default)]
-    pub num_key_value_heads: Option<usize>,
-    /// Width of a head where it is not `hidden_size / num_attention_heads`.
-    #[serde(default)]
-    pub head_dim: Option<usize>,
-    #[serde(default = "usual_context")]
-    pub max_position_embeddings: usize,
-    #[serde(default = "usual_eps")]
-    pub rms_norm_eps: f64,
-    #[serde(default = "usual_theta")]
-    pub rope_theta: f64,
-    #[serde(default)]
-    pub tie_word_embeddings: bool,
-    /// Biases on queries, keys and values (Qwen2).
-    #[serde(default)]
-    pub attention_bias: bool,
-}
-
-fn usual_context() -> usize {
-    2048
-}
-
-fn usual_eps() -> f64 {
-    1e-6
-}
-
-fn usual_theta() -> f64 {
-    10000.0
-}
-
-impl LlamaSpec {
-    pub fn kv_heads(&self) -> usize {
-        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
-    }
-
-    pub fn head_width(&self) -> usize {
-        self.head_dim
-            .unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
-    }
-}
 
 #[derive(Clone)]
 struct Block {

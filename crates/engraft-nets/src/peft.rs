@@ -5,15 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use engraft_files::{
+    WriteError,
+    safetensors::{Store, WeightsError, pack},
+    write_folder,
+};
 use engraft_method::suggest::nearest;
 use serde_json::{Map, Value as Json, json};
 
-use crate::{
-    Delta, Linear, Network, Parameter,
-    files::{WriteError, write_folder},
-    linear::DeltaError,
-    weights::{Store, WeightsError, pack},
-};
+use crate::{Delta, Linear, Network, Parameter, linear::DeltaError};
 
 /// Why an adapter could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +158,8 @@ pub fn save_adapter(path: &Path, network: &dyn Network, base: &str) -> Result<()
     });
     let mut text = serde_json::to_vec_pretty(&config).unwrap_or_default();
     text.push(b'\n');
-    let tensors = pack(values.iter().map(|(name, value)| (name.clone(), value)));
+    let tensors = values.iter();
+    let tensors = pack(tensors.map(|(name, value)| (name.clone(), value.dims(), value.to_vec())));
     write_folder(path, &[(CONFIG, text), (WEIGHTS, tensors)])?;
     Ok(())
 }

@@ -6,30 +6,19 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-pub use extent::Extent;
+use engraft_files::{
+    Extent, LlamaSpec,
+    config::{SpecError, heads_fit, positive, size, wrong},
+    llama,
+};
 
 use crate::{
     Network,
     gpt::{Gpt, GptSpec},
-    llama::{Llama, LlamaSpec},
+    llama::Llama,
     mlp::{Mlp, MlpSpec},
     resnet::{Resnet, ResnetSpec},
 };
-
-/// Why a description gives no network.
-#[derive(Debug, thiserror::Error)]
-pub enum SpecError {
-    #[error("{key} is {value}, which {problem}")]
-    Value {
-        key: &'static str,
-        value: String,
-        problem: String,
-    },
-    #[error("config.json: {0}")]
-    Config(String),
-    #[error("only language models have blocks that can be kept one by one; give a GPT or Llama")]
-    NoBlocks,
-}
 
 /// A network as a recipe writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,32 +48,7 @@ impl Spec {
                     ("mlp_ratio", spec.mlp_ratio),
                 ])
             }
-            Self::Llama(spec) => {
-                positive(&[
-                    ("hidden_size", spec.hidden_size),
-                    ("intermediate_size", spec.intermediate_size),
-                    ("num_hidden_layers", spec.num_hidden_layers),
-                    ("max_position_embeddings", spec.max_position_embeddings),
-                ])?;
-                heads_fit(
-                    "num_attention_heads",
-                    spec.num_attention_heads,
-                    spec.kv_heads(),
-                )?;
-                if spec.head_dim.is_none() {
-                    heads_fit("hidden_size", spec.hidden_size, spec.num_attention_heads)?;
-                }
-                above_zero("rms_norm_eps", spec.rms_norm_eps)?;
-                above_zero("rope_theta", spec.rope_theta)?;
-                match spec.head_width() {
-                    width if width > 0 && width.is_multiple_of(2) => Ok(()),
-                    width => Err(wrong(
-                        "head_dim",
-                        width,
-                        "must be even and above 0 for rotary positions",
-                    )),
-                }
-            }
+            Self::Llama(spec) => spec.check(),
             Self::Mlp(spec) => match spec.widths.contains(&0) {
                 true => Err(wrong(
                     "widths",
@@ -117,35 +81,6 @@ pub enum InputShape {
     Features {
         width: usize,
     },
-}
-
-fn wrong(key: &'static str, value: impl ToString, problem: impl Into<String>) -> SpecError {
-    SpecError::Value {
-        key,
-        value: value.to_string(),
-        problem: problem.into(),
-    }
-}
-
-fn positive(values: &[(&'static str, usize)]) -> Result<(), SpecError> {
-    match values.iter().find(|(_, value)| *value == 0) {
-        Some((key, _)) => Err(wrong(key, 0, "must be 1 or more")),
-        None => Ok(()),
-    }
-}
-
-fn above_zero(key: &'static str, value: f64) -> Result<(), SpecError> {
-    match value.is_finite() && value > 0.0 {
-        true => Ok(()),
-        false => Err(wrong(key, value, "must be above 0")),
-    }
-}
-
-fn heads_fit(key: &'static str, value: usize, heads: usize) -> Result<(), SpecError> {
-    if value > 0 && heads > 0 && value.is_multiple_of(heads) {
-        return Ok(());
-    }
-    Err(wrong(key, value, format!("{heads} heads do not divide")))
 }
 
 /// A fresh network. `classes` is the vocabulary or the number of classes. Without a seed its matrices
@@ -194,10 +129,6 @@ pub fn create(
     })
 }
 
-/// Largest sizes a `config.json` may ask for: beyond any model of the family, so that a damaged
-/// file cannot make us allocate the machine away.
-const LARGEST: u64 = 1 << 20;
-
 /// The network a `config.json` that can be trusted describes, with weights yet to be loaded.
 pub fn from_config(config: &Json, device: &Device) -> Result<Box<dyn Network>, SpecError> {
     from_config_of(config, Extent::ANY, device)
@@ -234,20 +165,7 @@ pub fn from_config_of(
 /// Specification, classes and input of a `config.json`.
 fn described(config: &Json) -> Result<(Spec, usize, InputShape), SpecError> {
     let text = |key: &str| config.get(key).and_then(Json::as_str);
-    let number = |key: &'static str| -> Result<usize, SpecError> {
-        let value = config.get(key).and_then(Json::as_u64);
-        let value = value
-            .ok_or_else(|| SpecError::Config(format!("the key `{key}` is missing or no number")))?;
-        positive(&[(key, value as usize)])?;
-        if value > LARGEST {
-            return Err(wrong(
-                key,
-                value,
-                format!("is above {LARGEST}; the file is damaged"),
-            ));
-        }
-        Ok(value as usize)
-    };
+    let number = |key: &'static str| size(config, key);
     let model_type = text("model_type")
         .ok_or_else(|| SpecError::Config("the key `model_type` is missing".to_owned()))?;
     Ok(match model_type {
@@ -286,12 +204,9 @@ fn described(config: &Json) -> Result<(Spec, usize, InputShape), SpecError> {
             };
             (Spec::Resnet(spec), number("classes")?, input)
         }
-        "llama" | "mistral" | "qwen2" => {
-            for key in ["hidden_size", "intermediate_size", "num_hidden_layers"] {
-                number(key)?;
-            }
-            let spec = Spec::Llama(llama(config, model_type)?);
-            (spec, number("vocab_size")?, InputShape::Tokens)
+        family if llama::TYPES.contains(&family) => {
+            let (spec, vocab) = LlamaSpec::of_config(config)?;
+            (Spec::Llama(spec), vocab, InputShape::Tokens)
         }
         other => {
             return Err(SpecError::Config(format!(
@@ -299,49 +214,6 @@ fn described(config: &Json) -> Result<(Spec, usize, InputShape), SpecError> {
             )));
         }
     })
-}
-
-fn llama(config: &Json, model_type: &str) -> Result<LlamaSpec, SpecError> {
-    let mut spec: LlamaSpec = serde_json::from_value(config.clone())
-        .map_err(|error| SpecError::Config(error.to_string()))?;
-    spec.attention_bias |= model_type == "qwen2";
-    let scaling = config.get("rope_scaling").filter(|value| !value.is_null());
-    if scaling.is_some() {
-        return Err(SpecError::Config(
-            "rope_scaling is not supported; remove it or use an unscaled model".to_owned(),
-        ));
-    }
-    // Where newer files of transformers keep what `rope_theta` says in older ones.
-    if let Some(rope) = config
-        .get("rope_parameters")
-        .filter(|value| !value.is_null())
-    {
-        let kind = rope["rope_type"].as_str().unwrap_or("default");
-        if kind != "default" {
-            return Err(SpecError::Config(format!(
-                "rope_parameters of type `{kind}` are not supported; use an unscaled model"
-            )));
-        }
-        spec.rope_theta = rope["rope_theta"].as_f64().unwrap_or(spec.rope_theta);
-    }
-    let window = config.get("sliding_window").and_then(Json::as_u64);
-    let unused = config.get("use_sliding_window") == Some(&Json::Bool(false));
-    if let Some(window) = window.filter(|_| !unused)
-        && (window as usize) < spec.max_position_embeddings
-    {
-        // Within the window all positions are seen, as they are here.
-        spec.max_position_embeddings = window as usize;
-    }
-    let activation = config
-        .get("hidden_act")
-        .and_then(Json::as_str)
-        .unwrap_or("silu");
-    if activation != "silu" {
-        return Err(SpecError::Config(format!(
-            "hidden_act `{activation}` is not supported; only silu"
-        )));
-    }
-    Ok(spec)
 }
 
 /// A smaller language model from some blocks of another, weights and all.
@@ -359,7 +231,7 @@ pub fn keep_layers(network: &dyn Network, keep: &[usize]) -> Result<Box<dyn Netw
     }
     let (prefix, key) = match network.config()["model_type"].as_str() {
         Some("engraft-gpt") => ("transformer.h.", "n_layer"),
-        Some("llama" | "mistral" | "qwen2") => ("model.layers.", "num_hidden_layers"),
+        Some(family) if llama::TYPES.contains(&family) => ("model.layers.", "num_hidden_layers"),
         _ => return Err(SpecError::NoBlocks),
     };
     let mut config = network.config();

@@ -3,7 +3,9 @@
 use burn::tensor::{Device, Tensor, activation::gelu};
 
 use super::{config::Config, padded::Padded, weights::Weights};
-use crate::{tokens::Rows, weights::WeightsError};
+use engraft_files::WeightsError;
+
+use crate::tokens::Rows;
 
 /// `x · weightᵀ + bias`: weight `[out, in]`, bias `[out]`.
 struct Affine {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::ModelWrapper;
 
 use super::layout::{Reading, refused};
-use crate::{FolderError, tokenizer::TokenizerError};
+use engraft_files::{FolderError, tokenizer::TokenizerError};
 
 /// A WordPiece tokenizer and what stands around every text.
 pub(super) struct Reader {

@@ -7,7 +7,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::weights::{Store, WeightsError};
+use engraft_files::safetensors::{Store, WeightsError};
 
 /// One safetensors file.
 pub(super) struct Weights {

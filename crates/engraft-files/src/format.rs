@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 /// A tensor type of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     F32,
     F16,
     Bf16,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::quantised::Format;
+use crate::Format;
 
 /// A value of the metadata.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,13 @@
+//! Decoding: how the next token is chosen where a model's memory and its context may disagree.
+//!
+//! One method is one file in [`methods`], registered by one line there. A method reads logits and
+//! inner states as plain slices; it knows nothing of how they are computed.
+
+pub mod logits;
+pub mod method;
+pub mod methods;
+pub mod processors;
+pub mod steering;
+
+pub use method::{DecodeEntry, DecodeMethod};
+pub use steering::{Lens, Source, Steering, Step, Told, View};

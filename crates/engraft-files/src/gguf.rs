@@ -1,0 +1,110 @@
+//! GGUF model files: one file with metadata, tokenizer and (quantised) weights of the Llama family.
+
+mod container;
+mod metadata;
+mod vocabulary;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use memmap2::Mmap;
+use serde_json::Value as Json;
+
+use crate::{Extent, Stored, Tokenizer};
+use container::Container;
+
+/// Why a GGUF file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct GgufError {
+    path: PathBuf,
+    problem: String,
+}
+
+impl GgufError {
+    fn new(path: &Path, problem: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// A file mapped into memory, its frame checked.
+pub struct Gguf {
+    path: PathBuf,
+    map: Mmap,
+    container: Container,
+    config: Json,
+}
+
+impl Gguf {
+    /// Opens a file and reads everything but its numbers.
+    pub fn open(path: &Path) -> Result<Self, GgufError> {
+        let fail = |problem: String| GgufError::new(path, problem);
+        let file = File::open(path).map_err(|error| fail(format!("cannot be opened: {error}")))?;
+        // SAFETY: the map is only read; a file that another process truncates while it is read is
+        // the one case nobody can guard against, and it ends this process, not the file.
+        let map = unsafe { Mmap::map(&file) };
+        let map = map.map_err(|error| fail(format!("cannot be mapped: {error}")))?;
+        let container = container::read(&map).map_err(fail)?;
+        let config = metadata::config(&container).map_err(fail)?;
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            container,
+            config,
+        })
+    }
+
+    /// The `config.json` that the metadata amounts to.
+    pub fn config(&self) -> &Json {
+        &self.config
+    }
+
+    /// What the file holds.
+    pub fn extent(&self) -> Extent {
+        let tensors = &self.container.tensors;
+        Extent {
+            tensors: tensors.len() as f64,
+            numbers: tensors.values().map(|t| t.numbers() as f64).sum(),
+        }
+    }
+
+    /// The tokenizer inside the file.
+    pub fn tokenizer(&self) -> Result<Tokenizer, GgufError> {
+        let tokenizer = vocabulary::tokenizer(&self.path, &self.container);
+        tokenizer.map_err(|problem| GgufError::new(&self.path, problem))
+    }
+
+    /// The tensor that a parameter is stored in, by its Hugging Face name; `None` if there is none.
+    pub fn stored(&self, parameter: &str) -> Option<Stored<'_>> {
+        let (name, listed) = self
+            .container
+            .tensors
+            .get_key_value(&metadata::name(parameter)?)?;
+        let interleaved = metadata::architecture(&self.container) == Some("llama");
+        let heads = |key: &str| Some(self.config[key].as_u64().unwrap_or(1) as usize);
+        let pairs = match interleaved {
+            true if parameter.contains(".q_proj.") => heads("num_attention_heads"),
+            true if parameter.contains(".k_proj.") => heads("num_key_value_heads"),
+            _ => None,
+        };
+        Some(Stored {
+            path: &self.path,
+            name,
+            shape: &listed.shape,
+            format: listed.format,
+            bytes: &self.map[listed.bytes.clone()],
+            pairs,
+        })
+    }
+}
+
+/// Whether a path is such a file, by its name.
+pub fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "gguf")
+}
