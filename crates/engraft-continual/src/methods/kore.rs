@@ -25,7 +25,8 @@
 //!
 //! # Evidence
 //! Parity with the official functions in double precision: `parity/kore`, kinds `adapter_init` and
-//! `hars`. Facts taught to SmolLM2 beside `lora`, `full` and `mix-cpt`: `docs/evidence.md`.
+//! `hars`. On facts taught to SmolLM2, 5 seeds, it recalled as much as `lora` and kept WikiText-2's
+//! perplexity at 30.3 from 29.7, where `lora` ended at 82.6: `docs/evidence.md`.
 //!
 //! # Reference
 //! Jiang et al. KORE: Enhancing Knowledge Injection for Large Multimodal Models via

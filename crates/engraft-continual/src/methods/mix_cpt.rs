@@ -24,7 +24,8 @@
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/mix-cpt`, kind `lssd`. Facts taught to
-//! SmolLM2, beside plain self-distillation: `docs/evidence.md`.
+//! SmolLM2, 5 seeds: 21 points more recall than plain self-distillation, perplexity 0.7 higher:
+//! `docs/evidence.md`.
 //!
 //! # Reference
 //! Mix-CPT: A Domain Adaptation Framework via Decoupling Knowledge Learning and Format Alignment.

@@ -20,7 +20,8 @@
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/outlandish`, kind `ignore_topk`. On facts
-//! taught to SmolLM2, beside both controls: `docs/evidence.md`.
+//! taught to SmolLM2, 5 seeds, a plain `shrink` to the same recall spilled no more and primed less:
+//! `docs/evidence.md`.
 //!
 //! # Reference
 //! Sun et al. How new data permeates LLM knowledge and how to dilute it. ICLR 2025,
