@@ -135,13 +135,10 @@ impl Checkpoint {
         parameter: &'a str,
         shape: &[usize],
     ) -> Result<Stored<'a>, FolderError> {
-        let stored = self
-            .stored(parameter)?
-            .ok_or_else(|| WeightsError::Missing {
-                path: self.path.clone(),
-                tensor: parameter.to_owned(),
-            })?;
-        Ok(stored.with_shape(shape)?)
+        Ok(match &self.weights {
+            Weights::Folder(store) => store.needed(parameter, shape)?,
+            Weights::Gguf(gguf) => gguf.needed(parameter, shape)?,
+        })
     }
 
     /// Refuses files with a tensor that is none of these parameters: they belong to another model.

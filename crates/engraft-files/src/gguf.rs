@@ -101,6 +101,23 @@ impl Gguf {
             pairs,
         })
     }
+
+    /// The same of a parameter that must be there with this shape.
+    pub fn needed(&self, parameter: &str, shape: &[usize]) -> Result<Stored<'_>, GgufError> {
+        let fail = |problem: String| GgufError::new(&self.path, problem);
+        let name = metadata::name(parameter)
+            .ok_or_else(|| fail(format!("the format has no place for `{parameter}`")))?;
+        let stored = self
+            .stored(parameter)
+            .ok_or_else(|| fail(format!("the tensor `{name}` is missing")))?;
+        match stored.shape == shape {
+            true => Ok(stored),
+            false => Err(fail(format!(
+                "the tensor `{name}` has shape {:?}, the metadata say {shape:?}",
+                stored.shape
+            ))),
+        }
+    }
 }
 
 /// Whether a path is such a file, by its name.
