@@ -21,7 +21,7 @@ pub enum SpecError {
 /// file cannot make us allocate the machine away.
 const LARGEST: u64 = 1 << 20;
 
-/// A size of a `config.json`: from 1 to [`LARGEST`].
+/// A size of a `config.json`: 1 or more, and no more than any model of the family has.
 pub fn size(config: &Json, key: &'static str) -> Result<usize, SpecError> {
     let value = config.get(key).and_then(Json::as_u64);
     let value = value
