@@ -3,6 +3,7 @@
 
 mod augment;
 mod compare;
+mod generate;
 mod ledger;
 mod methods;
 mod models;
@@ -55,6 +56,8 @@ enum Verb {
     Compare(compare::Compare),
     /// Measure what a model knows of a file of facts or a text.
     Probe(probe::Probe),
+    /// Answer a question, by a decoding method of your choice: `engraft generate --model M "Question"`.
+    Generate(generate::Generate),
     /// List every method, or show one: what it is for, its settings, its source, its evidence.
     Methods(methods::Methods),
     /// Look at what past runs gained, kept and spilled.
@@ -134,7 +137,7 @@ pub fn main() -> ExitCode {
 fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
     let words: Vec<&str> = typed.iter().filter_map(|word| word.to_str()).collect();
     let mut command = <Cli as clap::CommandFactory>::command();
-    for verb in ["train", "distill", "teach", "prune"] {
+    for verb in ["train", "distill", "teach", "prune", "generate"] {
         // `--lr -1` is a value out of range, not a flag nobody knows.
         command = command.mut_subcommand(verb, |verb| verb.allow_negative_numbers(true));
     }
@@ -153,6 +156,10 @@ fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
         }
         "prune" => {
             let entry = teach::rule_among(&words)?;
+            (entry.method.name, Box::new(move |verb| entry.flags(verb)))
+        }
+        "generate" => {
+            let entry = generate::method_among(&words)?;
             (entry.method.name, Box::new(move |verb| entry.flags(verb)))
         }
         _ => return Ok(command),
@@ -193,6 +200,7 @@ fn dispatch(matches: &ArgMatches) -> anyhow::Result<()> {
         Verb::Augment(augment) => augment.run(),
         Verb::Compare(compare) => compare.run(),
         Verb::Probe(probe) => probe.run(),
+        Verb::Generate(generate) => generate.run(flags),
         Verb::Methods(methods) => methods.run(),
         Verb::Ledger(ledger) => ledger.run(),
         Verb::Pull(pull) => pull.run(),

@@ -13,6 +13,11 @@ pub fn methods() -> Vec<Method> {
         .map(|entry| entry.method)
         .collect();
     all.extend(methods_of_teaching());
+    all.extend(
+        engraft_decode::methods::all()
+            .into_iter()
+            .map(|entry| entry.method),
+    );
     all.extend([
         engraft_probe::capacity::METHOD,
         engraft_probe::priming::METHOD,

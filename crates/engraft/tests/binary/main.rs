@@ -12,6 +12,7 @@ mod bad_places;
 mod bad_recipes;
 mod compare;
 mod facts;
+mod generate;
 mod gguf;
 mod help;
 mod images;

@@ -1,0 +1,15 @@
+//! Decoding: how the next token is chosen where a model's memory and its context may disagree.
+//!
+//! One method is one file in [`methods`], registered by one line there. A method reads logits and
+//! inner states as plain slices; it knows nothing of how they are computed.
+
+pub mod answer;
+pub mod logits;
+pub mod method;
+pub mod methods;
+pub mod processors;
+pub mod steering;
+
+pub use answer::{AnswerError, Chosen, Go, Limits, Prompt, answer};
+pub use method::{DecodeEntry, DecodeMethod, Way};
+pub use steering::{Lens, Source, Steering, Step, Told, View};

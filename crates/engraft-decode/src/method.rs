@@ -1,0 +1,90 @@
+//! What a decoding method declares, and the registry entry made from it.
+
+use clap::{ArgMatches, Args, Command};
+use engraft_method::{Method, Need, Settings, parity::Check};
+use engraft_runtime::Shape;
+use serde_json::Value;
+
+use crate::Steering;
+
+/// How a method, once set to work, decodes an answer.
+pub enum Way {
+    /// Token by token, by scores that the method writes.
+    Steer(Box<dyn Steering>),
+}
+
+/// A method that decides how an answer is decoded.
+pub trait DecodeMethod: Settings {
+    /// As recipes and flags write it.
+    const NAME: &'static str;
+    /// What it cannot do without.
+    const NEEDS: &'static [Need] = &[];
+    /// The reference cases it answers for.
+    const CHECKS: &'static [Check];
+
+    /// Whether settings that parsed also make sense; one sentence if not.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Sets it to work on one answer of a model of this shape.
+    ///
+    /// # Errors
+    /// A model that lacks what the settings name, in one sentence.
+    fn start(&self, shape: Shape) -> Result<Way, String>;
+}
+
+/// A registered method.
+#[derive(Clone, Copy)]
+pub struct DecodeEntry {
+    pub method: Method,
+    normalise: fn(&Value) -> Result<Value, String>,
+    start: fn(&Value, Shape) -> Result<Way, String>,
+    flags: fn(Command) -> Command,
+    from_flags: fn(&ArgMatches) -> Result<Value, String>,
+}
+
+impl DecodeEntry {
+    /// Registers a method; `source` is its whole file.
+    pub fn of<M: DecodeMethod>(source: &'static str) -> Self {
+        Self {
+            method: Method {
+                name: M::NAME,
+                verb: "generate",
+                source,
+                needs: M::NEEDS,
+                fields: M::fields,
+                checks: M::CHECKS,
+            },
+            normalise: |value| checked::<M>(value)?.as_written(),
+            start: |value, shape| checked::<M>(value)?.start(shape),
+            flags: <M as Args>::augment_args,
+            from_flags: M::from_flags,
+        }
+    }
+
+    /// Settings with every default filled in, or what is wrong with them.
+    pub fn normalise(&self, settings: &Value) -> Result<Value, String> {
+        (self.normalise)(settings)
+    }
+
+    pub fn start(&self, settings: &Value, shape: Shape) -> Result<Way, String> {
+        (self.start)(settings, shape)
+    }
+
+    /// Adds the method's settings as flags.
+    pub fn flags(&self, command: Command) -> Command {
+        (self.flags)(command)
+    }
+
+    /// Settings from the flags that [`DecodeEntry::flags`] added.
+    pub fn from_flags(&self, matches: &ArgMatches) -> Result<Value, String> {
+        (self.from_flags)(matches)
+    }
+}
+
+fn checked<M: DecodeMethod>(value: &Value) -> Result<M, String> {
+    let settings = M::from_recipe(value)?;
+    settings.check()?;
+    Ok(settings)
+}

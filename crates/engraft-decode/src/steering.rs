@@ -1,0 +1,99 @@
+//! How a method takes part in decoding, token by token.
+
+use engraft_runtime::Site;
+
+/// A prompt that is decoded beside the others, fed with the same answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Everything: context and question. Always the first.
+    Full,
+    /// The question without the context.
+    NoContext,
+    /// Everything, with the tokens in this range of the full prompt taken out.
+    Without(std::ops::Range<usize>),
+    /// Everything, read by the amateur model.
+    Amateur,
+}
+
+/// Early-exit logits of residual states, `[rows, width]` to `[rows, vocab]`.
+pub type Lens<'a> = &'a dyn Fn(&[f32]) -> Vec<f32>;
+
+/// What a method sees before a token is chosen.
+pub struct Step<'a> {
+    /// Raw logits `[vocab]` of every view, in the order of [`Steering::views`].
+    pub logits: &'a [&'a [f32]],
+    /// Prompt and answer so far, in the first view.
+    pub tokens: &'a [u32],
+    /// How many of them are prompt.
+    pub prompt: usize,
+    /// The values at the sites it asked for, at the last position of the first view, in the order of
+    /// [`Steering::sites`].
+    pub states: &'a [Vec<f32>],
+    /// Final norm and head.
+    pub lens: Lens<'a>,
+    /// The head alone, without the final norm.
+    pub head: Lens<'a>,
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The model alone would have said it.
+    Model,
+    /// What it remembers won over the context.
+    Memory,
+    /// The context won over what it remembers.
+    Context,
+    /// An edge of a knowledge graph or a wanted word.
+    Knowledge,
+    /// An earlier layer.
+    Layer(usize),
+}
+
+/// What a method has to say about a step, for `--explain`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    pub source: Option<Source>,
+    /// Named measurements: `("confidence gain", 0.4)`.
+    pub numbers: Vec<(&'static str, f64)>,
+    /// Anything else in words: the edge, the condition.
+    pub note: Option<String>,
+}
+
+/// A method at work on one answer.
+pub trait Steering {
+    /// The prompts it needs side by side.
+    fn views(&self) -> Vec<View> {
+        vec![View::Full]
+    }
+
+    /// The next words of the prompt that it wants to have found, until there are none: asked again
+    /// after every answer, and before [`Steering::views`] and [`Steering::sites`] are.
+    fn condition(&self) -> Option<&str> {
+        None
+    }
+
+    /// Where in the full prompt the words of [`Steering::condition`] are: every token that holds a
+    /// part of them.
+    fn resolved(&mut self, _tokens: std::ops::Range<usize>) {}
+
+    /// What it reads inside the model.
+    fn sites(&self) -> Vec<Site> {
+        Vec::new()
+    }
+
+    /// Heads (block, head) that are silenced in all passes.
+    fn silenced(&self) -> &[(usize, usize)] {
+        &[]
+    }
+
+    /// Writes the scores of the next token over a copy of the first view's logits. What is left
+    /// untouched decodes as the plain model does; what must not come is `-inf`.
+    fn scores(&mut self, step: &Step<'_>, scores: &mut [f32]) -> Told;
+
+    /// Whether the next token is drawn by the probabilities of the scores; if not, the first of the
+    /// highest is taken.
+    fn draws(&self) -> bool {
+        false
+    }
+}

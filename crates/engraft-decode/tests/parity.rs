@@ -1,0 +1,16 @@
+//! Every decoding method beside the official implementations' numbers.
+
+use engraft_decode::methods;
+use engraft_method::parity::{Check, holds};
+
+fn checks() -> Vec<Check> {
+    let methods = methods::all().into_iter().map(|entry| entry.method);
+    methods
+        .flat_map(|method| method.checks.iter().copied())
+        .collect()
+}
+
+#[test]
+fn parity_decoding_baselines() {
+    holds("decoding-baselines", &checks());
+}

@@ -1,0 +1,111 @@
+//! From files to a model: every tensor checked, then packed or kept in floats.
+
+use std::path::Path;
+
+use engraft_files::{Checkpoint, LlamaSpec, SpecError, Tokenizer};
+
+use super::{Block, Llama};
+use crate::{Kernel, Precision, RuntimeError, Shape, matrix::Matrix, team::Team};
+
+/// How a model runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub precision: Precision,
+    /// Threads; as many as the machine has cores if none are named.
+    pub threads: Option<usize>,
+    /// Another kernel than the machine's best.
+    pub kernel: Option<Kernel>,
+}
+
+/// A model and its tokenizer.
+pub struct Loaded {
+    pub model: Llama,
+    pub tokenizer: Option<Tokenizer>,
+}
+
+impl Llama {
+    /// Loads a Hugging Face folder or a GGUF file.
+    ///
+    /// # Errors
+    /// Files that are damaged, belong to another model or describe one that is not of the family.
+    pub fn load(path: &Path, options: Options) -> Result<Loaded, RuntimeError> {
+        let files = Checkpoint::open(path)?;
+        let misfit = |source: SpecError| RuntimeError::Spec {
+            path: path.to_owned(),
+            source,
+        };
+        let kind = files.config()["model_type"].as_str().unwrap_or_default();
+        if !engraft_files::llama::TYPES.contains(&kind) {
+            return Err(misfit(SpecError::Config(format!(
+                "model_type `{kind}` does not decode here; known: {}",
+                engraft_files::llama::TYPES.join(", ")
+            ))));
+        }
+        let (spec, vocab) = LlamaSpec::of_config(files.config()).map_err(misfit)?;
+        spec.check().map_err(misfit)?;
+        files.vocabulary_fits(vocab)?;
+        let (width, inner) = (spec.hidden_size, spec.intermediate_size);
+        let queries = spec.num_attention_heads * spec.head_width();
+        let keys = spec.kv_heads() * spec.head_width();
+        let vector = |name: String, length: usize| -> Result<Vec<f32>, RuntimeError> {
+            Ok(files.needed(&name, &[length])?.numbers()?)
+        };
+        let matrix =
+            |name: &str, shape: [usize; 2], biased: bool| -> Result<Matrix, RuntimeError> {
+                let bias = match biased {
+                    true => Some(vector(format!("{name}.bias"), shape[0])?),
+                    false => None,
+                };
+                let name = format!("{name}.weight");
+                let stored = files.needed(&name, &shape)?;
+                let mut matrix = Matrix::of(&stored, shape, bias, options.precision)?;
+                // What attention and the head read touches every later token and costs a quarter of
+                // the products: there rounding is done twice.
+                matrix.fine = !name.contains(".mlp.");
+                Ok(matrix)
+            };
+        let mut blocks = Vec::new();
+        for layer in 0..spec.num_hidden_layers {
+            let name = |part: &str| format!("model.layers.{layer}.{part}");
+            let biased = spec.attention_bias;
+            blocks.push(Block {
+                input_norm: vector(name("input_layernorm.weight"), width)?,
+                q: matrix(&name("self_attn.q_proj"), [queries, width], biased)?,
+                k: matrix(&name("self_attn.k_proj"), [keys, width], biased)?,
+                v: matrix(&name("self_attn.v_proj"), [keys, width], biased)?,
+                o: matrix(&name("self_attn.o_proj"), [width, queries], false)?,
+                post_norm: vector(name("post_attention_layernorm.weight"), width)?,
+                gate: matrix(&name("mlp.gate_proj"), [inner, width], false)?,
+                up: matrix(&name("mlp.up_proj"), [inner, width], false)?,
+                down: matrix(&name("mlp.down_proj"), [width, inner], false)?,
+            });
+        }
+        let head = match spec.tie_word_embeddings {
+            true => None,
+            false => Some(matrix("lm_head", [vocab, width], false)?),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let model = Self {
+            shape: Shape {
+                vocab,
+                blocks: spec.num_hidden_layers,
+                heads: spec.num_attention_heads,
+                kv_heads: spec.kv_heads(),
+                head_width: spec.head_width(),
+                width,
+                context: spec.max_position_embeddings,
+            },
+            embed: matrix("model.embed_tokens", [vocab, width], false)?,
+            blocks,
+            norm: vector("model.norm.weight".to_owned(), width)?,
+            head,
+            kernel: options.kernel.unwrap_or_else(Kernel::best),
+            team: Team::new(options.threads.unwrap_or(cores)),
+            spec,
+        };
+        Ok(Loaded {
+            model,
+            tokenizer: files.tokenizer().cloned(),
+        })
+    }
+}
