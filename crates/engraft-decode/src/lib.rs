@@ -4,10 +4,14 @@
 //! inner states as plain slices; it knows nothing of how they are computed.
 
 pub mod answer;
+pub mod beam;
+pub mod conditions;
+pub mod graph;
 pub mod logits;
 pub mod method;
 pub mod methods;
 pub mod processors;
+pub mod reaction;
 pub mod steering;
 
 pub use answer::{AnswerError, Chosen, Go, Limits, Prompt, answer};

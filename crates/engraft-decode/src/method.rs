@@ -5,12 +5,14 @@ use engraft_method::{Method, Need, Settings, parity::Check};
 use engraft_runtime::Shape;
 use serde_json::Value;
 
-use crate::Steering;
+use crate::{Steering, beam::Beam};
 
 /// How a method, once set to work, decodes an answer.
 pub enum Way {
     /// Token by token, by scores that the method writes.
     Steer(Box<dyn Steering>),
+    /// Several answers side by side.
+    Beam(Beam),
 }
 
 /// A method that decides how an answer is decoded.

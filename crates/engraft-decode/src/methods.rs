@@ -20,7 +20,16 @@ macro_rules! methods {
 
 methods! {
     greedy: Greedy,
+    sample: Sample,
+    beam: Beam,
     cad: Cad,
+    cd: Cd,
+    dola: Dola,
+    ck_plug: CkPlug,
+    coda: Coda,
+    overshadow: Overshadow,
+    lfd: Lfd,
+    grad: Grad,
 }
 
 /// The method of that name.

@@ -67,14 +67,13 @@ pub trait Steering {
         vec![View::Full]
     }
 
-    /// The next words of the prompt that it wants to have found, until there are none: asked again
-    /// after every answer, and before [`Steering::views`] and [`Steering::sites`] are.
+    /// Words of the prompt that it wants to have found. Asked before [`Steering::views`], and again
+    /// each time their tokens were handed to [`Steering::resolved`], until there are none.
     fn condition(&self) -> Option<&str> {
         None
     }
 
-    /// Where in the full prompt the words of [`Steering::condition`] are: every token that holds a
-    /// part of them.
+    /// Where in the full prompt those words are: every token that holds a part of them.
     fn resolved(&mut self, _tokens: std::ops::Range<usize>) {}
 
     /// What it reads inside the model.

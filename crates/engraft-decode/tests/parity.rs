@@ -14,3 +14,28 @@ fn checks() -> Vec<Check> {
 fn parity_decoding_baselines() {
     holds("decoding-baselines", &checks());
 }
+
+#[test]
+fn parity_ck_plug() {
+    holds("ck-plug", &checks());
+}
+
+#[test]
+fn parity_coda() {
+    holds("coda", &checks());
+}
+
+#[test]
+fn parity_overshadowing() {
+    holds("overshadowing", &checks());
+}
+
+#[test]
+fn parity_lfd() {
+    holds("lfd", &checks());
+}
+
+#[test]
+fn parity_grad() {
+    holds("grad", &checks());
+}

@@ -76,8 +76,8 @@ const FINENESS: f64 = 16.0;
 /// Buckets; the last one also takes all larger keys.
 const BUCKETS: usize = 512;
 
-/// Takes tokens by ascending key (0 or more; of equals the later first, as a descending read of a
-/// stable sort gives them) until their weights reach `mass` and they are `least` or more.
+/// Takes tokens by ascending key (0 or more; of equals the earlier first) until their weights reach
+/// `mass` and they are `least` or more.
 ///
 /// The tokens are counted into buckets of the key, and only those buckets are sorted in which the
 /// end may lie: a sort of the whole vocabulary would take longer than the model.
@@ -106,7 +106,6 @@ fn smallest_set<F: Real>(keys: &[F], weights: &[F], mass: f64, least: usize) -> 
     }
 
     let mut within: Vec<usize> = (0..keys.len())
-        .rev()
         .filter(|&token| bucket(keys[token]) == whole)
         .collect();
     within.sort_by(|&a, &b| {
@@ -156,7 +155,7 @@ mod tests {
         assert_eq!(kept(0.45, 1), [1]);
         assert_eq!(kept(0.0, 1), [1]);
         assert_eq!(kept(0.0, 2), [1, 2]);
-        assert_eq!(kept(0.85, 1), [1, 2, 3]);
+        assert_eq!(kept(0.85, 1), [0, 1, 2]);
         assert_eq!(kept(1.0, 1), [0, 1, 2, 3, 4]);
         assert_eq!(kept(0.5, 9), [0, 1, 2, 3, 4]);
     }

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{ArgMatches, Args, ValueEnum};
 use engraft_decode::{
-    Chosen, DecodeEntry, Go, Limits, Prompt, Source, Way, answer::answer, methods,
+    Chosen, DecodeEntry, Go, Limits, Prompt, Source, Way,
+    answer::answer,
+    beam::{Beam, beam_search},
+    methods,
+    processors::Processors,
 };
 use engraft_files::{Message, Tokenizer};
 use engraft_method::suggest::hint;
@@ -106,9 +110,12 @@ impl Generate {
             let path = path.display();
             format!("{path}: has no tokenizer; put its tokenizer.json beside the weights")
         })?;
-        let Way::Steer(mut steering) =
-            entry.start(&settings, loaded.model.shape()).map_err(said)?;
+        let way = entry.start(&settings, loaded.model.shape()).map_err(said)?;
         let full = self.tokens(context.as_deref(), &tokenizer)?;
+        let mut steering = match way {
+            Way::Steer(steering) => steering,
+            Way::Beam(beam) => return self.beams(&loaded.model, &beam, &full, &tokenizer),
+        };
         let question = match context {
             Some(_) => Some(self.tokens(None, &tokenizer)?),
             None => None,
@@ -148,6 +155,45 @@ impl Generate {
         )?;
         if !self.json && !self.explain {
             say(&format!("{}\n", answered.rest()));
+        }
+        Ok(())
+    }
+
+    /// The best answer of a beam search, or all of them as JSON lines.
+    fn beams(
+        &self,
+        model: &Llama,
+        beam: &Beam,
+        prompt: &[u32],
+        tokenizer: &Tokenizer,
+    ) -> anyhow::Result<()> {
+        let ends = [tokenizer.end_of_text()];
+        let processors = Processors::default();
+        let limit = self.max_tokens;
+        let found = beam_search(
+            model,
+            model.stream(),
+            prompt,
+            beam,
+            &processors,
+            &ends,
+            limit,
+        )?;
+        for answer in found {
+            let mut text = tokenizer.decode(&answer.tokens);
+            let stops = self.stop.iter().filter(|stop| !stop.is_empty());
+            if let Some(at) = stops.filter_map(|stop| text.find(stop.as_str())).min() {
+                text.truncate(at);
+            }
+            if self.json {
+                let line = json!({
+                    "text": text, "tokens": answer.tokens, "score": answer.score,
+                });
+                say(&format!("{line}\n"));
+            } else {
+                say(&format!("{text}\n"));
+                break;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,273 @@
+//! Beam search: several answers side by side, all through one pass a token, the best of them kept.
+
+use std::cmp::Ordering;
+
+use engraft_runtime::{Ask, Blind, CausalLm, Feed, RuntimeError, Stream};
+
+use crate::{logits::log_softmax, processors::Processors};
+
+pub use crate::methods::beam::{Beam, EarlyStopping};
+
+/// An answer that came to an end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypothesis {
+    /// The answer without the prompt; the token that ended it is the last one.
+    pub tokens: Vec<u32>,
+    /// Its log-probability, divided by its length to the power of the length penalty.
+    pub score: f64,
+}
+
+/// An answer on its way.
+struct Running<S> {
+    /// Prompt and answer so far.
+    tokens: Vec<u32>,
+    /// Log-probability of the answer so far.
+    score: f64,
+    stream: S,
+}
+
+/// A running answer with one more token.
+#[derive(Clone, Copy)]
+struct Candidate {
+    beam: usize,
+    token: u32,
+    score: f64,
+}
+
+/// The best answers of up to `limit` tokens, best first; at most as many as there are beams.
+///
+/// `start` has been fed any part of the prompt. The processors act on log-probabilities. As in
+/// transformers 5: of twice as many candidates as beams, those that end an answer count only among
+/// the first half, and the others go on.
+///
+/// # Errors
+/// A prompt that is beyond the vocabulary, or too long with its answer.
+pub fn beam_search<M: CausalLm>(
+    model: &M,
+    mut start: M::Stream,
+    prompt: &[u32],
+    settings: &Beam,
+    processors: &Processors,
+    eos: &[u32],
+    limit: usize,
+) -> Result<Vec<Hypothesis>, RuntimeError> {
+    if prompt.is_empty() || limit == 0 {
+        return Ok(Vec::new());
+    }
+    start.truncate(prompt.len() - 1);
+    // All beams are the same at first, and equal ones would only crowd out what is different.
+    let mut running = vec![Running {
+        tokens: prompt.to_vec(),
+        score: 0.0,
+        stream: start,
+    }];
+    let mut finished = Vec::new();
+    let beams = settings.num_beams;
+    let wanted = beams * (1 + eos.len()).max(2);
+    for length in 1..=limit {
+        let logits = forward(model, &mut running)?;
+        let candidates = candidates(&running, &logits, processors, wanted);
+        let ends = |candidate: &Candidate| length == limit || eos.contains(&candidate.token);
+
+        for ended in candidates.iter().take(beams).filter(|c| ends(c)) {
+            let mut tokens = running[ended.beam].tokens[prompt.len()..].to_vec();
+            tokens.push(ended.token);
+            let score = settings.normalised(ended.score, length);
+            finished.push(Hypothesis { tokens, score });
+        }
+        finished.sort_by(|a, b| descending(a.score, b.score));
+        finished.truncate(beams);
+
+        let open: Vec<&Candidate> = candidates.iter().filter(|c| !ends(c)).take(beams).collect();
+        let Some(best) = open.first() else {
+            break;
+        };
+        let worst = (finished.len() == beams).then(|| finished[beams - 1].score);
+        if worst.is_some_and(|worst| settings.stops(worst, best.score, length, limit)) {
+            break;
+        }
+        running = open
+            .into_iter()
+            .map(|candidate| running[candidate.beam].with(candidate))
+            .collect();
+    }
+    if finished.is_empty() {
+        finished.extend(
+            running
+                .into_iter()
+                .map(|beam| unfinished(beam, prompt.len(), settings)),
+        );
+    }
+    Ok(finished)
+}
+
+impl<S: Stream> Running<S> {
+    /// A fork that goes on with another token.
+    fn with(&self, candidate: &Candidate) -> Self {
+        let mut tokens = self.tokens.clone();
+        tokens.push(candidate.token);
+        Self {
+            tokens,
+            score: candidate.score,
+            stream: self.stream.clone(),
+        }
+    }
+}
+
+/// An answer that can neither end nor go on, because every token is impossible.
+fn unfinished<S>(beam: Running<S>, prompt: usize, settings: &Beam) -> Hypothesis {
+    let tokens = beam.tokens[prompt..].to_vec();
+    let score = settings.normalised(beam.score, tokens.len().max(1));
+    Hypothesis { tokens, score }
+}
+
+/// Feeds every beam what it was not fed yet. Logits `[beams, vocab]`.
+fn forward<M: CausalLm>(
+    model: &M,
+    running: &mut [Running<M::Stream>],
+) -> Result<Vec<f32>, RuntimeError> {
+    let mut feeds: Vec<Feed<'_, M::Stream>> = running
+        .iter_mut()
+        .map(|Running { tokens, stream, .. }| Feed {
+            tokens: &tokens[stream.len()..],
+            stream,
+            ask: Ask::Last,
+        })
+        .collect();
+    model.forward(&mut feeds, &mut Blind)
+}
+
+/// The best continuations of all beams, best first.
+fn candidates<S>(
+    running: &[Running<S>],
+    logits: &[f32],
+    processors: &Processors,
+    wanted: usize,
+) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::with_capacity(wanted + 1);
+    let rows = logits.chunks_exact(logits.len() / running.len());
+    for (beam, (at, row)) in running.iter().zip(rows.enumerate()) {
+        let mut scores = log_softmax(row);
+        processors.apply(&beam.tokens, &mut scores, false);
+        // What a token must exceed, as a log-probability: found out once a find, not once a token.
+        let mut least = least_of(&found, wanted, beam.score);
+        for (token, &score) in scores.iter().enumerate() {
+            if score <= least {
+                continue;
+            }
+            let candidate = Candidate {
+                beam: at,
+                token: token as u32,
+                score: beam.score + f64::from(score),
+            };
+            let place = found.partition_point(|other| other.score >= candidate.score);
+            found.insert(place, candidate);
+            found.truncate(wanted);
+            least = least_of(&found, wanted, beam.score);
+        }
+    }
+    found
+}
+
+/// The log-probability that the worst candidate would need in a beam of that score.
+fn least_of(found: &[Candidate], wanted: usize, score: f64) -> f32 {
+    match found.last() {
+        Some(worst) if found.len() == wanted => (worst.score - score) as f32,
+        _ => f32::NEG_INFINITY,
+    }
+}
+
+fn descending(a: f64, b: f64) -> Ordering {
+    b.partial_cmp(&a).unwrap_or(Ordering::Equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::beam::bigram::Bigram;
+
+    /// Token 0 starts, 3 ends; the likeliest first step (1) leads to poor ends, the other (2) to a sure
+    /// one.
+    fn garden_path() -> Bigram {
+        let ln = |row: [f64; 4]| row.map(|p| p.ln() as f32);
+        let table = [
+            ln([0.0, 0.6, 0.4, 0.0]),
+            ln([0.25, 0.25, 0.25, 0.25]),
+            ln([0.0, 0.0, 0.0, 1.0]),
+            ln([0.25, 0.25, 0.25, 0.25]),
+        ];
+        Bigram::new(table.concat(), Vec::new(), 4)
+    }
+
+    fn search(settings: &Beam, processors: &Processors, limit: usize) -> Vec<Hypothesis> {
+        let model = garden_path();
+        beam_search(
+            &model,
+            model.stream(),
+            &[0],
+            settings,
+            processors,
+            &[3],
+            limit,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn beams_find_the_probable_answer_that_greedy_misses() {
+        let beam = |num_beams| Beam {
+            num_beams,
+            length_penalty: 0.0,
+            ..Beam::default()
+        };
+        let off = Processors::default();
+        let best = &search(&beam(2), &off, 3)[0];
+        assert_eq!(best.tokens, [2, 3]);
+        assert!((best.score - 0.4f64.ln()).abs() < 1e-6);
+        assert_eq!(search(&beam(1), &off, 1)[0].tokens, [1]);
+    }
+
+    #[test]
+    fn beams_see_processors_and_survive_when_nothing_is_possible() {
+        let once = Processors {
+            no_repeat_ngram_size: 1,
+            ..Processors::default()
+        };
+        let settings = Beam {
+            num_beams: 3,
+            ..Beam::default()
+        };
+        for hypothesis in search(&settings, &once, 8) {
+            let mut tokens = hypothesis.tokens.clone();
+            tokens.sort_unstable();
+            tokens.dedup();
+            assert_eq!(tokens.len(), hypothesis.tokens.len());
+        }
+        // Without an end in reach, an answer stops where every token was used.
+        let model = garden_path();
+        let found = beam_search(&model, model.stream(), &[3, 0], &settings, &once, &[], 8).unwrap();
+        assert!(!found.is_empty());
+        assert!(found.iter().all(|hypothesis| hypothesis.tokens.len() <= 2));
+    }
+
+    #[test]
+    fn a_prompt_fed_in_part_or_in_whole_gives_the_same() {
+        let model = garden_path();
+        let run = |fed: &[u32]| {
+            let mut stream = model.stream();
+            let feed = Feed {
+                stream: &mut stream,
+                tokens: fed,
+                ask: Ask::Nothing,
+            };
+            model.forward(&mut [feed], &mut Blind).unwrap();
+            let off = Processors::default();
+            beam_search(&model, stream, &[1, 2, 0], &Beam::default(), &off, &[3], 4).unwrap()
+        };
+        assert_eq!(run(&[]), run(&[1, 2]));
+        assert_eq!(run(&[]), run(&[1, 2, 0]));
+        let off = Processors::default();
+        let empty = beam_search(&model, model.stream(), &[], &Beam::default(), &off, &[3], 4);
+        assert!(empty.unwrap().is_empty());
+    }
+}

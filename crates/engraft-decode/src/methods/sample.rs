@@ -1,0 +1,122 @@
+//! Sample — draws the next token by its probability, from what is likely enough.
+//!
+//! # What it does
+//! Draws tokens instead of taking the most probable one, after the unlikely ones have been removed.
+//!
+//! # When to use it, when not
+//! For varied free texts. Not for facts: a drawn answer is wrong as often as its probability says.
+//!
+//! # How
+//! `z / temperature`, then, as far as they are on and in this order: the `top_k` largest; the fewest
+//! tokens with a mass of `top_p`; those at least `min_p` times as probable as the first; those of mass
+//! `typical_p` whose surprise is nearest to the entropy. One draw from the softmax of what is left.
+//!
+//! # Where paper and code differ and which we follow
+//! Several rules have papers of their own; all follow the code of transformers, also where scores are
+//! equal: top-k keeps all that equal the last, top-p keeps the token that reaches the mass. Random
+//! draws are our own; the distribution drawn from is the same.
+//!
+//! # Evidence
+//! Parity with transformers 5.23: `parity/decoding-baselines`, kind `processors`.
+//!
+//! # Reference
+//! Fan et al. 2018, arXiv 1805.04833 (top-k). Holtzman et al. ICLR 2020, arXiv 1904.09751 (top-p).
+//! Nguyen et al. ICLR 2025, arXiv 2407.01082 (min-p). Meister et al. TACL 2023, arXiv 2202.00666
+//! (typical).
+
+use clap::Args;
+use engraft_method::parity::Check;
+use engraft_runtime::Shape;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DecodeMethod, Source, Steering, Step, Told, Way, logits::argmax, processors::Processors,
+};
+
+mod parity;
+
+/// Settings of `sample`.
+#[derive(Clone, Debug, Serialize, Deserialize, Args)]
+#[serde(default)]
+pub struct Sample {
+    /// Divides the scores before drawing: below 1 safer, above 1 more surprising.
+    #[arg(long, default_value_t = Self::default().temperature)]
+    pub temperature: f32,
+    /// Draws from so many most probable tokens only; 0 is off.
+    #[arg(long, default_value_t = Self::default().top_k)]
+    pub top_k: usize,
+    /// Draws from the fewest most probable tokens that have this mass together; 1 is off.
+    #[arg(long, default_value_t = Self::default().top_p)]
+    pub top_p: f32,
+    /// Draws from tokens that are at least so many times as probable as the most probable; 0 is off.
+    #[arg(long, default_value_t = Self::default().min_p)]
+    pub min_p: f32,
+    /// Draws from the tokens of this mass whose surprise is nearest to the expected one; 1 is off.
+    #[arg(long, default_value_t = Self::default().typical_p)]
+    pub typical_p: f32,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: 50,
+            top_p: 1.0,
+            min_p: 0.0,
+            typical_p: 1.0,
+        }
+    }
+}
+
+impl Sample {
+    fn processors(&self) -> Processors {
+        Processors {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            typical_p: self.typical_p,
+            ..Processors::default()
+        }
+    }
+}
+
+impl DecodeMethod for Sample {
+    const NAME: &'static str = "sample";
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "decoding-baselines",
+        kind: "processors",
+        run: parity::processors,
+    }];
+
+    fn check(&self) -> Result<(), String> {
+        self.processors().check()
+    }
+
+    fn start(&self, _shape: Shape) -> Result<Way, String> {
+        Ok(Way::Steer(Box::new(Sampling(self.processors()))))
+    }
+}
+
+/// A draw a token.
+struct Sampling(Processors);
+
+impl Steering for Sampling {
+    fn scores(&mut self, step: &Step<'_>, scores: &mut [f32]) -> Told {
+        let probable = argmax(scores);
+        self.0.apply(step.tokens, scores, true);
+        Told {
+            source: Some(Source::Model),
+            numbers: vec![(
+                "tokens to draw from",
+                scores.iter().filter(|score| score.is_finite()).count() as f64,
+            )],
+            note: (!scores[probable].is_finite())
+                .then(|| "the most probable token is not among them".to_owned()),
+        }
+    }
+
+    fn draws(&self) -> bool {
+        true
+    }
+}
