@@ -120,3 +120,42 @@ impl Steering for Sampling {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logits::softmax;
+
+    fn probabilities(sample: &Sample) -> Vec<f32> {
+        let logits = [1.0, 3.0, 2.5, f32::NEG_INFINITY];
+        let mut scores = logits;
+        let mut sampling = Sampling(sample.processors());
+        assert!(sampling.draws());
+        let step = Step {
+            logits: &[&logits],
+            tokens: &[1],
+            prompt: 1,
+            states: &[],
+            lens: &|_| Vec::new(),
+            head: &|_| Vec::new(),
+        };
+        sampling.scores(&step, &mut scores);
+        softmax(&scores)
+    }
+
+    #[test]
+    fn one_token_to_draw_from_and_no_heat_are_greedy() {
+        let greedy = [0.0, 1.0, 0.0, 0.0];
+        let top = Sample {
+            top_k: 1,
+            ..Sample::default()
+        };
+        let cold = Sample {
+            temperature: 1e-3,
+            ..Sample::default()
+        };
+        assert_eq!(probabilities(&top), greedy);
+        assert_eq!(probabilities(&cold), greedy);
+        assert!(probabilities(&Sample::default())[2] > 0.1);
+    }
+}

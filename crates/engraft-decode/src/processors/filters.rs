@@ -1,7 +1,7 @@
 //! Narrowing the tokens that a draw may fall on. What is removed becomes `-inf`; the most probable
 //! token never is.
 
-use crate::logits::{Real, kth_largest, max, softmax};
+use crate::logits::{Real, kth_largest, log_softmax, max, softmax};
 
 /// Divides the scores.
 pub fn temperature(scores: &mut [f32], temperature: f32) {
@@ -31,16 +31,16 @@ pub fn min_p(scores: &mut [f32], share: f32) {
 /// Keeps the tokens whose surprise is nearest to the entropy until they have this mass together, and
 /// all that are as near as the last of them.
 pub fn typical(scores: &mut [f32], mass: f32) {
-    let probabilities = softmax(scores);
-    let total = crate::logits::log_sum_exp(scores);
-    let entropy: f64 = scores
-        .iter()
-        .zip(&probabilities)
+    let logs = log_softmax(scores);
+    let mut probabilities = logs.clone();
+    f32::exp_all(&mut probabilities);
+    let surprises = logs.iter().zip(&probabilities);
+    let entropy: f64 = surprises
         .filter(|(_, probability)| **probability > 0.0)
-        .map(|(&score, &probability)| f64::from((total - score) * probability))
+        .map(|(log, probability)| f64::from(-log * probability))
         .sum();
-    let distance = |&score: &f32| ((total - score) - entropy as f32).abs();
-    let distances: Vec<f32> = scores.iter().map(distance).collect();
+    let distance = |log: &f32| (-log - entropy as f32).abs();
+    let distances: Vec<f32> = logs.iter().map(distance).collect();
     let set = smallest_set(&distances, &probabilities, f64::from(mass), 1);
     keep_if(scores, |token, _| distances[token] <= set.last);
 }
@@ -71,62 +71,79 @@ struct Set<F> {
     last: F,
 }
 
-/// Buckets a unit of the key. Scores of language models spread over some 30 units.
-const FINENESS: f64 = 16.0;
-/// Buckets; the last one also takes all larger keys.
-const BUCKETS: usize = 512;
+/// Tokens that are sorted without narrowing them further.
+const FEW: usize = 1024;
+/// Halvings after which what is left are equals.
+const HALVINGS: usize = 32;
 
 /// Takes tokens by ascending key (0 or more; of equals the earlier first) until their weights reach
 /// `mass` and they are `least` or more.
 ///
-/// The tokens are counted into buckets of the key, and only those buckets are sorted in which the
-/// end may lie: a sort of the whole vocabulary would take longer than the model.
+/// The last key is closed in from both sides first, and only the tokens between are sorted: a sort of
+/// the whole vocabulary would take longer than the model.
 fn smallest_set<F: Real>(keys: &[F], weights: &[F], mass: f64, least: usize) -> Set<F> {
-    let bucket = |key: F| ((key.double() * FINENESS) as usize).min(BUCKETS - 1);
-    let mut masses = [0.0; BUCKETS];
-    let mut counts = [0; BUCKETS];
-    for (&key, &weight) in keys.iter().zip(weights) {
-        let at = bucket(key);
-        masses[at] += weight.double();
-        counts[at] += 1;
+    let enough = |(reached, count): (f64, usize)| reached >= mass && count >= least;
+    let all = (
+        weights.iter().map(|weight| weight.double()).sum(),
+        keys.len(),
+    );
+    // All keys up to `low` belong to the set and are not enough; those up to `high` are, or are all.
+    let (mut low, mut below) = (F::of(-1.0), (0.0, 0));
+    let (mut high, mut up_to) = (F::infinity(), all);
+    for cut in [1.0, 4.0, 16.0].map(F::of) {
+        let within = within(keys, weights, cut);
+        if enough(within) {
+            (high, up_to) = (cut, within);
+            break;
+        }
+        (low, below) = (cut, within);
+    }
+    for _ in 0..HALVINGS {
+        let middle = (low + high) / F::of(2.0);
+        if up_to.1 - below.1 <= FEW || !middle.is_finite() {
+            break;
+        }
+        let within = within(keys, weights, middle);
+        match enough(within) {
+            true => (high, up_to) = (middle, within),
+            false => (low, below) = (middle, within),
+        }
     }
 
-    let (mut reached, mut count, mut whole) = (0.0, 0, 0);
-    while whole < BUCKETS && (reached + masses[whole] < mass || count + counts[whole] <= least) {
-        reached += masses[whole];
-        count += counts[whole];
-        whole += 1;
-    }
-    let mut keep: Vec<bool> = keys.iter().map(|&key| bucket(key) < whole).collect();
-    if whole == BUCKETS {
-        return Set {
-            keep,
-            last: F::infinity(),
-        };
-    }
-
-    let mut within: Vec<usize> = (0..keys.len())
-        .filter(|&token| bucket(keys[token]) == whole)
+    let mut keep: Vec<bool> = keys.iter().map(|&key| key <= low).collect();
+    let mut between: Vec<usize> = (0..keys.len())
+        .filter(|&token| keys[token] > low && keys[token] <= high)
         .collect();
-    within.sort_by(|&a, &b| {
+    between.sort_by(|&a, &b| {
         let ascending = keys[a].partial_cmp(&keys[b]);
         ascending.unwrap_or(std::cmp::Ordering::Equal)
     });
-    let mut last = None;
-    for token in within {
-        if reached >= mass && count >= least {
+    let mut last = low;
+    for token in between {
+        if enough(below) {
             break;
         }
         keep[token] = true;
-        last = Some(keys[token]);
-        reached += weights[token].double();
-        count += 1;
+        last = keys[token];
+        below = (below.0 + weights[token].double(), below.1 + 1);
     }
-    let last = last.unwrap_or_else(|| {
-        let kept = keys.iter().zip(&keep).filter(|(_, keep)| **keep);
-        kept.map(|(&key, _)| key).fold(F::zero(), F::max)
-    });
     Set { keep, last }
+}
+
+/// The weight of all keys up to `cut` together, and how many they are.
+fn within<F: Real>(keys: &[F], weights: &[F], cut: F) -> (f64, usize) {
+    // Sums side by side, which a processor adds at once.
+    const LANES: usize = 8;
+    let mut masses = [0.0; LANES];
+    let mut counts = [0; LANES];
+    for (keys, weights) in keys.chunks(LANES).zip(weights.chunks(LANES)) {
+        for (lane, (&key, &weight)) in keys.iter().zip(weights).enumerate() {
+            let inside = key <= cut;
+            masses[lane] += if inside { weight.double() } else { 0.0 };
+            counts[lane] += usize::from(inside);
+        }
+    }
+    (masses.iter().sum(), counts.iter().sum())
 }
 
 #[cfg(test)]
