@@ -2,6 +2,8 @@
 
 use engraft_runtime::Site;
 
+use crate::logits::argmax;
+
 /// A prompt that is decoded beside the others, fed with the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
@@ -48,6 +50,19 @@ pub enum Source {
     Knowledge,
     /// An earlier layer.
     Layer(usize),
+}
+
+impl Source {
+    /// Who said the highest-scored token: the context if the question alone would not have, the
+    /// memory if the context would not have, the model if both would.
+    pub fn of(scores: &[f32], context: &[f32], question: &[f32]) -> Self {
+        let chosen = argmax(scores);
+        match (argmax(context) == chosen, argmax(question) == chosen) {
+            (_, false) => Self::Context,
+            (true, true) => Self::Model,
+            (false, true) => Self::Memory,
+        }
+    }
 }
 
 /// What a method has to say about a step, for `--explain`.

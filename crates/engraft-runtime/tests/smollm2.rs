@@ -182,8 +182,16 @@ fn full_logits(case: &mut Case) -> Result<(), ParityError> {
     Ok(())
 }
 
-/// Tokenizers are read by another crate, whose tests compare them.
-fn tokenize(_case: &mut Case) -> Result<(), ParityError> {
+fn tokenize(case: &mut Case) -> Result<(), ParityError> {
+    let tokenizer = model(Precision::Int8).tokenizer.expect("the file has one");
+    let texts = case.document()?["cases"].as_array().cloned();
+    for case in texts.expect("a list of texts") {
+        let ids = tokenizer.encode(case["text"].as_str().unwrap_or_default());
+        if serde_json::json!(ids) != case["ids"] {
+            let problem = format!("{case} is cut into {ids:?}");
+            return Err(ParityError::Computation(problem));
+        }
+    }
     Ok(())
 }
 

@@ -16,8 +16,8 @@
 //! is 0.5. The optional nuclei on both streams are those of the code.
 //!
 //! # Evidence
-//! Parity with the official code: `parity/decoding-baselines`, kind `context_aware`. Measured beside
-//! every other method: `docs/evidence.md`.
+//! Parity with the official code: `parity/decoding-baselines`, kind `context_aware`. What it
+//! helps and what it hurts is not measured yet.
 //!
 //! # Reference
 //! Shi et al. Trusting Your Evidence: Hallucinate Less with Context-aware Decoding. NAACL 2024,
@@ -113,14 +113,8 @@ impl Steering for Cad {
             return Told::default();
         };
         scores.copy_from_slice(&self.fuse(context, question));
-        let chosen = argmax(scores);
-        let source = match (argmax(context) == chosen, argmax(question) == chosen) {
-            (_, false) => Source::Context,
-            (true, true) => Source::Model,
-            (false, true) => Source::Memory,
-        };
         Told {
-            source: Some(source),
+            source: Some(Source::of(scores, context, question)),
             ..Told::default()
         }
     }

@@ -24,8 +24,8 @@
 //! prompts; ours are the code's.
 //!
 //! # Evidence
-//! Parity with the official code: `parity/ck-plug`, kind `fuse`. Measured beside every other method:
-//! `docs/evidence.md`.
+//! Parity with the official code: `parity/ck-plug`, kind `fuse`. What it
+//! helps and what it hurts is not measured yet.
 //!
 //! # Reference
 //! Bi et al. Parameters vs. Context: Fine-Grained Control of Knowledge Reliance in Language Models.
@@ -154,14 +154,8 @@ impl Steering for CkPlug {
         let conflict = Conflict::between(self, context, question);
         let weights = conflict.found.then(|| self.weights(&conflict));
         conflict.write(weights, context, question, scores);
-        let chosen = argmax(scores);
-        let source = match (argmax(context) == chosen, argmax(question) == chosen) {
-            (_, false) => Source::Context,
-            (true, true) => Source::Model,
-            (false, true) => Source::Memory,
-        };
         Told {
-            source: Some(source),
+            source: Some(Source::of(scores, context, question)),
             numbers: vec![
                 ("confidence gain", conflict.gain().into()),
                 ("entropy with context", conflict.entropy_context.into()),

@@ -28,7 +28,8 @@
 //!
 //! # Evidence
 //! Parity with that re-implementation: `parity/coda`, kind `detect_and_contrast`; with the formula:
-//! kind `law_fit`. Measured beside every other method: `docs/evidence.md`.
+//! kind `law_fit`. What it
+//! helps and what it hurts is not measured yet.
 //!
 //! # Reference
 //! Zhang et al. The Law of Knowledge Overshadowing: Towards Understanding, Predicting, and Preventing

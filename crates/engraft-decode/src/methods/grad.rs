@@ -26,8 +26,8 @@
 //! how often an edge was seen; `mean` does not.
 //!
 //! # Evidence
-//! Parity with the formulas in double precision: `parity/grad`, kind `graph_fuse`. Measured beside
-//! every other method: `docs/evidence.md`.
+//! Parity with the formulas in double precision: `parity/grad`, kind `graph_fuse`. What it
+//! helps and what it hurts is not measured yet.
 //!
 //! # Reference
 //! Nguyen et al. GRAD: Graph-Retrieved Adaptive Decoding for Hallucination Mitigation. 2025, arXiv

@@ -25,8 +25,8 @@
 //! abstract: it adds the states, not the log-probabilities.
 //!
 //! # Evidence
-//! Parity with the formulas in double precision: `parity/lfd`, kinds `fuse` and `probes`. Measured
-//! beside every other method: `docs/evidence.md`.
+//! Parity with the formulas in double precision: `parity/lfd`, kinds `fuse` and `probes`. What it
+//! helps and what it hurts is not measured yet.
 //!
 //! # Reference
 //! Sun et al. LFD: Layer Fused Decoding to Exploit External Knowledge in Retrieval-Augmented

@@ -27,7 +27,8 @@
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/overshadowing`, kinds `detector` and
-//! `anticipation_f1`. Measured beside every other method: `docs/evidence.md`.
+//! `anticipation_f1`. What it
+//! helps and what it hurts is not measured yet.
 //!
 //! # Reference
 //! Zhang et al. Knowledge Overshadowing Causes Amalgamated Hallucination in Large Language Models.
