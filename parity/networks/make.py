@@ -22,6 +22,8 @@ from transformers import (
     MistralForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     __version__,
 )
 
@@ -90,6 +92,19 @@ def family():
         MistralConfig(**common, num_key_value_heads=1, head_dim=8, sliding_window=None, **rope(1000.0))
     )
     yield "qwen2_bias", Qwen2ForCausalLM(Qwen2Config(**common, num_key_value_heads=2, **rope(1e6)))
+    yield "qwen3_head_norms", Qwen3ForCausalLM(
+        Qwen3Config(**common, num_key_value_heads=2, head_dim=8, tie_word_embeddings=True, **rope(1e6))
+    )
+    # One fast pair, one between, one slow.
+    stretched = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+    yield "llama3_rope", LlamaForCausalLM(
+        LlamaConfig(
+            **common,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+            rope_parameters={"rope_type": "llama3", "rope_theta": 100.0, **stretched},
+        )
+    )
 
 
 def llama_config(model):
@@ -99,7 +114,11 @@ def llama_config(model):
     kept = {key: config[key] for key in keys}
     if config.get("head_dim"):
         kept["head_dim"] = config["head_dim"]
-    return kept | {"rope_theta": config["rope_parameters"]["rope_theta"]}
+    rope = config["rope_parameters"]
+    kept["rope_theta"] = rope["rope_theta"]
+    if rope["rope_type"] != "default":
+        kept["rope_scaling"] = {key: value for key, value in rope.items() if key != "rope_theta"}
+    return kept
 
 
 def weights(model):

@@ -1,11 +1,13 @@
-//! The loop that decodes an answer: all prompts of a method through one pass a token, its scores, the
-//! next token.
+//! An answer token by token, whatever way it is decoded, and the probability of a given one.
 
-use engraft_runtime::{Ask, CausalLm, Feed, Probe, Row, RuntimeError, Site};
+use engraft_runtime::{Ask, Blind, CacheGradient, CausalLm, Feed, RuntimeError};
 
 use crate::{
-    Steering, Step, Told, View,
+    Models, Pasts, Prompt, Session, Told, Way,
+    beam::beam_search,
     logits::{argmax, log_softmax},
+    methods::opera::{self, OperaError},
+    processors::Processors,
 };
 
 /// Why an answer could not be decoded.
@@ -13,29 +15,28 @@ use crate::{
 pub enum AnswerError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Opera(#[from] OperaError),
     #[error("the prompt is empty; write a question")]
     NoPrompt,
     #[error("this method compares the prompt with and without its context; give one")]
     NoContext,
-    #[error("this method needs a second, weaker model, which cannot be given yet")]
+    #[error("this method compares with a second, weaker model; name one with --amateur")]
     NoAmateur,
+    #[error(
+        "the second model has {found} tokens and the first {wanted}; they must share a vocabulary"
+    )]
+    AmateurVocabulary { found: usize, wanted: usize },
     #[error("the method needs the words `{0}` in the prompt, and they are not there")]
     NoCondition(String),
     #[error("the scores of token {0} hold NaN; the weights or the method's settings are damaged")]
     NotANumber(usize),
-}
-
-/// What is asked, in tokens.
-pub struct Prompt<'a> {
-    /// Context and question.
-    pub full: &'a [u32],
-    /// The question alone, where there is a context.
-    pub question: Option<&'a [u32]>,
-    /// The tokens of the full prompt that hold these words.
-    pub find: &'a dyn Fn(&str) -> Option<std::ops::Range<usize>>,
+    #[error("this method searches whole answers; it gives no probability to a given one")]
+    NoScores,
 }
 
 /// A token of the answer.
+#[derive(Clone, Debug)]
 pub struct Chosen {
     pub token: u32,
     /// Its log-probability under the scores, and the best alternatives with theirs.
@@ -62,104 +63,144 @@ pub struct Limits<'a> {
     pub uniform: &'a mut dyn FnMut() -> f64,
 }
 
-/// Decodes an answer, telling every token as it comes.
+/// Decodes an answer, telling every token as it comes; searches tell theirs when they are done.
 ///
 /// # Errors
 /// A prompt or a model that lacks what the method needs, or one that is too long.
-pub fn answer<M: CausalLm>(
-    model: &M,
+pub fn answer<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
+    models: Models<'_, M>,
     prompt: &Prompt<'_>,
-    steering: &mut dyn Steering,
+    way: &mut Way,
+    pasts: &mut Pasts<M::Stream>,
     limits: &mut Limits<'_>,
     tell: &mut dyn FnMut(Chosen) -> Go,
 ) -> Result<(), AnswerError> {
     if prompt.full.is_empty() {
         return Err(AnswerError::NoPrompt);
     }
-    while let Some(words) = steering.condition().map(str::to_owned) {
-        match (prompt.find)(&words) {
-            Some(tokens) => steering.resolved(tokens),
-            None => return Err(AnswerError::NoCondition(words)),
+    let model = models.model;
+    match way {
+        Way::Steer(steering) => {
+            let session = Session::new(models, prompt, &mut **steering, pasts)?;
+            *pasts = steered(session, limits, tell)?;
+            Ok(())
+        }
+        Way::Kid(infusion) => infusion.answer(model, prompt, limits, tell),
+        Way::Beam(beam) => {
+            let (start, processors) = (model.stream(), Processors::default());
+            let (ends, tokens) = (limits.ends, limits.tokens);
+            let found = beam_search(model, start, prompt.full, beam, &processors, ends, tokens)?;
+            let best = found.into_iter().next();
+            let told = best.map_or_else(Vec::new, |best| best.told());
+            retold(model, prompt.full, told, limits, tell)
+        }
+        Way::Opera(settings) => {
+            let task = opera::Task {
+                prompt: prompt.full,
+                span: prompt.span.clone(),
+                response: prompt.full.len(),
+                ends: limits.ends,
+                limit: limits.tokens,
+            };
+            let told = opera::search(model, &task, settings)?.told();
+            retold(model, prompt.full, told, limits, tell)
         }
     }
-    let mut pending: Vec<Vec<u32>> = steering
-        .views()
-        .into_iter()
-        .map(|view| tokens(view, prompt))
-        .collect::<Result<_, _>>()?;
-    let mut streams: Vec<M::Stream> = pending.iter().map(|_| model.stream()).collect();
-    let mut told = prompt.full.to_vec();
-    for _ in 0..limits.tokens {
-        let mut seen = Seen::new(
-            steering.sites(),
-            steering.silenced(),
-            model.shape().head_width,
-        );
-        let mut feeds: Vec<_> = streams
-            .iter_mut()
-            .zip(&pending)
-            .map(|(stream, tokens)| Feed {
-                stream,
-                tokens,
-                ask: Ask::Last,
-            })
-            .collect();
-        let logits = model.forward(&mut feeds, &mut seen)?;
-        let rows: Vec<&[f32]> = logits.chunks_exact(model.shape().vocab).collect();
-        let mut scores = rows[0].to_vec();
-        let step = Step {
-            logits: &rows,
-            tokens: &told,
-            prompt: prompt.full.len(),
-            states: &seen.states,
-            lens: &|states| model.lens(states),
-            head: &|states| model.head(states),
-        };
-        let words = steering.scores(&step, &mut scores);
-        if let Some(at) = scores.iter().position(|score| score.is_nan()) {
-            return Err(AnswerError::NotANumber(at));
+}
+
+/// The log-probability of every token of a given answer, under the scores of a method.
+///
+/// # Errors
+/// As [`answer`], and a method that gives no scores.
+pub fn score<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
+    models: Models<'_, M>,
+    prompt: &Prompt<'_>,
+    way: &mut Way,
+    pasts: &mut Pasts<M::Stream>,
+    given: &[u32],
+) -> Result<Vec<f32>, AnswerError> {
+    match way {
+        Way::Steer(steering) => {
+            let mut session = Session::new(models, prompt, &mut **steering, pasts)?;
+            let mut found = Vec::with_capacity(given.len());
+            for &token in given {
+                found.push(log_softmax(&session.next()?.scores)[token as usize]);
+                session.push(token);
+            }
+            *pasts = session.pasts();
+            Ok(found)
         }
-        let log_probabilities = log_softmax(&scores);
-        let token = match steering.draws() {
+        Way::Kid(infusion) => infusion.score(models.model, prompt, given),
+        Way::Beam(_) | Way::Opera(_) => Err(AnswerError::NoScores),
+    }
+}
+
+fn steered<M: CausalLm>(
+    mut session: Session<'_, M>,
+    limits: &mut Limits<'_>,
+    tell: &mut dyn FnMut(Chosen) -> Go,
+) -> Result<Pasts<M::Stream>, AnswerError> {
+    for _ in 0..limits.tokens {
+        let next = session.next()?;
+        let log_probabilities = log_softmax(&next.scores);
+        let chosen = match session.draws() {
             true => drawn(&log_probabilities, (limits.uniform)()),
-            false => argmax(&scores),
-        } as u32;
+            false => argmax(&next.scores),
+        };
+        let token = chosen as u32;
         if limits.ends.contains(&token) {
             break;
         }
+        let told = Chosen {
+            token,
+            log_probability: log_probabilities[chosen],
+            alternatives: best(&log_probabilities, limits.alternatives),
+            told: next.told,
+        };
+        if tell(told) == Go::Stop {
+            break;
+        }
+        session.push(token);
+    }
+    Ok(session.pasts())
+}
+
+/// Tells the tokens that a search found, with the probabilities that the plain model gives them.
+fn retold<M: CausalLm>(
+    model: &M,
+    prompt: &[u32],
+    found: Vec<(u32, Told)>,
+    limits: &Limits<'_>,
+    tell: &mut dyn FnMut(Chosen) -> Go,
+) -> Result<(), AnswerError> {
+    let mut stream = model.stream();
+    let mut pending = prompt.to_vec();
+    for (token, told) in found {
+        if limits.ends.contains(&token) {
+            break;
+        }
+        let feed = Feed {
+            stream: &mut stream,
+            tokens: &pending,
+            ask: Ask::Last,
+        };
+        let log_probabilities = log_softmax(&model.forward(&mut [feed], &mut Blind)?);
         let chosen = Chosen {
             token,
             log_probability: log_probabilities[token as usize],
             alternatives: best(&log_probabilities, limits.alternatives),
-            told: words,
+            told,
         };
-        told.push(token);
         if tell(chosen) == Go::Stop {
             break;
         }
-        pending = vec![vec![token]; streams.len()];
+        pending = vec![token];
     }
     Ok(())
 }
 
-/// The tokens of a view.
-fn tokens(view: View, prompt: &Prompt<'_>) -> Result<Vec<u32>, AnswerError> {
-    match view {
-        View::Full => Ok(prompt.full.to_vec()),
-        View::NoContext => prompt
-            .question
-            .map(<[u32]>::to_vec)
-            .ok_or(AnswerError::NoContext),
-        View::Without(range) => {
-            let (before, after) = (&prompt.full[..range.start], &prompt.full[range.end..]);
-            Ok([before, after].concat())
-        }
-        View::Amateur => Err(AnswerError::NoAmateur),
-    }
-}
-
 /// The token in whose share of the probability `uniform` falls.
-fn drawn(log_probabilities: &[f32], uniform: f64) -> usize {
+pub(crate) fn drawn(log_probabilities: &[f32], uniform: f64) -> usize {
     let mut left = uniform;
     let mut last = 0;
     for (token, &log_probability) in log_probabilities.iter().enumerate() {
@@ -176,7 +217,7 @@ fn drawn(log_probabilities: &[f32], uniform: f64) -> usize {
 }
 
 /// The most probable tokens, best first.
-fn best(log_probabilities: &[f32], count: usize) -> Vec<(u32, f32)> {
+pub(crate) fn best(log_probabilities: &[f32], count: usize) -> Vec<(u32, f32)> {
     let mut found: Vec<(u32, f32)> = Vec::new();
     if count == 0 {
         return found;
@@ -190,56 +231,6 @@ fn best(log_probabilities: &[f32], count: usize) -> Vec<(u32, f32)> {
         }
     }
     found
-}
-
-/// Copies what a method reads at the last position of its first view, and silences heads.
-struct Seen<'a> {
-    sites: Vec<Site>,
-    states: Vec<Vec<f32>>,
-    silenced: &'a [(usize, usize)],
-    head_width: usize,
-}
-
-impl<'a> Seen<'a> {
-    fn new(sites: Vec<Site>, silenced: &'a [(usize, usize)], head_width: usize) -> Self {
-        Self {
-            states: vec![Vec::new(); sites.len()],
-            sites,
-            silenced,
-            head_width,
-        }
-    }
-
-    fn silences(&self, block: usize) -> impl Iterator<Item = usize> {
-        let silenced = self.silenced.iter();
-        silenced.filter_map(move |&(of, head)| (of == block).then_some(head))
-    }
-}
-
-impl Probe for Seen<'_> {
-    fn wants(&self, site: Site) -> bool {
-        let silenced = matches!(site, Site::Heads(block) if self.silences(block).next().is_some());
-        silenced || self.sites.contains(&site)
-    }
-
-    fn at(&mut self, site: Site, rows: &[Row], values: &mut [f32]) {
-        let width = values.len() / rows.len();
-        if let Site::Heads(block) = site {
-            let heads: Vec<usize> = self.silences(block).collect();
-            for row in values.chunks_exact_mut(width) {
-                for head in &heads {
-                    row[head * self.head_width..][..self.head_width].fill(0.0);
-                }
-            }
-        }
-        let first = |row: &Row| row.feed == 0 && row.last;
-        if let (Some(at), Some(row)) = (
-            self.sites.iter().position(|wanted| *wanted == site),
-            rows.iter().position(first),
-        ) {
-            self.states[at] = values[row * width..(row + 1) * width].to_vec();
-        }
-    }
 }
 
 #[cfg(test)]

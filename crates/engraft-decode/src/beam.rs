@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use engraft_runtime::{Ask, Blind, CausalLm, Feed, RuntimeError, Stream};
 
-use crate::{logits::log_softmax, processors::Processors};
+use crate::{Told, logits::log_softmax, processors::Processors};
 
 pub use crate::methods::beam::{Beam, EarlyStopping};
 
@@ -15,6 +15,29 @@ pub struct Hypothesis {
     pub tokens: Vec<u32>,
     /// Its log-probability, divided by its length to the power of the length penalty.
     pub score: f64,
+}
+
+impl Hypothesis {
+    /// Its tokens; the score stands at the first.
+    pub fn told(self) -> Vec<(u32, Told)> {
+        let score = |at: usize| match at {
+            0 => vec![("score", self.score)],
+            _ => Vec::new(),
+        };
+        let tokens = self.tokens.iter().enumerate();
+        tokens
+            .map(|(at, &token)| {
+                let numbers = score(at);
+                (
+                    token,
+                    Told {
+                        numbers,
+                        ..Told::default()
+                    },
+                )
+            })
+            .collect()
+    }
 }
 
 /// An answer on its way.

@@ -5,7 +5,11 @@ use engraft_method::{Method, Need, Settings, parity::Check};
 use engraft_runtime::Shape;
 use serde_json::Value;
 
-use crate::{Steering, beam::Beam};
+use crate::{
+    Steering,
+    beam::Beam,
+    methods::{kid::Infusion, opera::Opera},
+};
 
 /// How a method, once set to work, decodes an answer.
 pub enum Way {
@@ -13,6 +17,10 @@ pub enum Way {
     Steer(Box<dyn Steering>),
     /// Several answers side by side.
     Beam(Beam),
+    /// Several answers side by side, with a way back.
+    Opera(Opera),
+    /// Token by token, with a cache that is changed before each.
+    Kid(Infusion),
 }
 
 /// A method that decides how an answer is decoded.

@@ -30,6 +30,9 @@ methods! {
     overshadow: Overshadow,
     lfd: Lfd,
     grad: Grad,
+    opera: Opera,
+    ph3: Ph3,
+    kid: Kid,
 }
 
 /// The method of that name.

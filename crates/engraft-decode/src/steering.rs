@@ -71,7 +71,9 @@ pub struct Told {
     pub source: Option<Source>,
     /// Named measurements: `("confidence gain", 0.4)`.
     pub numbers: Vec<(&'static str, f64)>,
-    /// Anything else in words: the edge, the condition.
+    /// Key and next token of the graph's edge that was followed.
+    pub edge: Vec<u32>,
+    /// Anything else in words: the condition, what was searched again.
     pub note: Option<String>,
 }
 

@@ -39,3 +39,18 @@ fn parity_lfd() {
 fn parity_grad() {
     holds("grad", &checks());
 }
+
+#[test]
+fn parity_opera() {
+    holds("opera", &checks());
+}
+
+#[test]
+fn parity_ph3() {
+    holds("ph3", &checks());
+}
+
+#[test]
+fn parity_kid() {
+    holds("kid", &checks());
+}

@@ -144,10 +144,10 @@ impl Checkpoint {
     /// Refuses files with a tensor that is none of these parameters: they belong to another model.
     /// A tied head may be stored beside the embedding it equals; counters of PyTorch are left alone.
     pub fn nothing_else(&self, known: &[&str]) -> Result<(), FolderError> {
-        let Weights::Folder(store) = &self.weights else {
-            return Ok(());
-        };
-        Ok(store.nothing_else(known)?)
+        match &self.weights {
+            Weights::Folder(store) => Ok(store.nothing_else(known)?),
+            Weights::Gguf(gguf) => Ok(gguf.nothing_else(known)?),
+        }
     }
 
     /// Refuses a tokenizer with more tokens than the `classes` that the model knows.

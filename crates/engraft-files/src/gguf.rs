@@ -5,6 +5,7 @@ mod metadata;
 mod vocabulary;
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -92,6 +93,14 @@ impl Gguf {
             true if parameter.contains(".k_proj.") => heads("num_key_value_heads"),
             _ => None,
         };
+        // Another number of rows belongs to no such model; whoever needs the tensor is told so.
+        let rows = listed.shape.first().copied().unwrap_or(0);
+        let fit = |heads: &usize| {
+            heads
+                .checked_mul(2)
+                .is_some_and(|two| rows.is_multiple_of(two))
+        };
+        let pairs = pairs.filter(fit);
         Some(Stored {
             path: &self.path,
             name,
@@ -116,6 +125,27 @@ impl Gguf {
                 "the tensor `{name}` has shape {:?}, the metadata say {shape:?}",
                 stored.shape
             ))),
+        }
+    }
+
+    /// Refuses a tensor that none of these parameters is stored in: it would change what the model
+    /// computes.
+    pub fn nothing_else(&self, known: &[&str]) -> Result<(), GgufError> {
+        let known: BTreeSet<_> = known
+            .iter()
+            .filter_map(|known| metadata::name(known))
+            .collect();
+        match self
+            .container
+            .tensors
+            .keys()
+            .find(|name| !known.contains(*name))
+        {
+            Some(name) => Err(GgufError::new(
+                &self.path,
+                format!("the tensor `{name}` is none that its architecture has here"),
+            )),
+            None => Ok(()),
         }
     }
 }

@@ -52,7 +52,7 @@ impl Stored<'_> {
         head * width + 2 * (at % half) + at / half
     }
 
-    /// The bytes of one row of the tensor.
+    /// The bytes of one row of a matrix.
     pub fn row(&self, row: usize) -> &[u8] {
         let length = self.bytes.len() / self.rows().max(1);
         let at = match self.shape.len() {

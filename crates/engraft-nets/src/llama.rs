@@ -1,5 +1,5 @@
 //! The Llama family: RMS norm, rotary positions, grouped queries, gated MLP. Covers Llama, Mistral,
-//! SmolLM2 and Qwen2 (biases on queries, keys and values).
+//! SmolLM2, Qwen2 (biases on queries, keys and values) and Qwen3 (norms on the heads of queries and keys).
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use engraft_files::LlamaSpec;
@@ -20,6 +20,9 @@ struct Block {
     k: Linear,
     v: Linear,
     o: Linear,
+    /// `[head_width]`, where the model has them.
+    q_norm: Option<Parameter>,
+    k_norm: Option<Parameter>,
     post_norm: Parameter,
     gate: Linear,
     up: Linear,
@@ -30,11 +33,17 @@ impl Block {
     fn run(&self, index: usize, x: Tensor<2>, layout: &Layout, taps: &mut Taps) -> Tensor<2> {
         let Layout { spec, rows, rotary } = layout;
         let normed = engraft_ops::rms_norm(x.clone(), self.input_norm.r1(), spec.rms_norm_eps);
-        let project =
-            |layer: &Linear, heads: usize| rows.split_heads(layer.apply(normed.clone()), heads);
-        let q = rotary.apply(project(&self.q, spec.num_attention_heads));
-        let k = rotary.apply(project(&self.k, spec.kv_heads()));
-        let v = project(&self.v, spec.kv_heads());
+        let project = |layer: &Linear, norm: &Option<Parameter>, heads: usize| {
+            let x = layer.apply(normed.clone());
+            let x = match norm {
+                Some(norm) => norm_heads(x, norm.r1(), spec.rms_norm_eps),
+                None => x,
+            };
+            rows.split_heads(x, heads)
+        };
+        let q = rotary.apply(project(&self.q, &self.q_norm, spec.num_attention_heads));
+        let k = rotary.apply(project(&self.k, &self.k_norm, spec.kv_heads()));
+        let v = project(&self.v, &None, spec.kv_heads());
         let heads = rows.join_heads(taps.attend(index, q, k, v));
         let x = x + self.o.apply(heads);
         let normed = engraft_ops::rms_norm(x.clone(), self.post_norm.r1(), spec.rms_norm_eps);
@@ -48,6 +57,8 @@ impl Block {
         let mlp = [&self.gate, &self.up, &self.down];
         std::iter::once(&self.input_norm)
             .chain(attention.into_iter().flat_map(Linear::parameters))
+            .chain(&self.q_norm)
+            .chain(&self.k_norm)
             .chain([&self.post_norm])
             .chain(mlp.into_iter().flat_map(Linear::parameters))
     }
@@ -57,6 +68,8 @@ impl Block {
         let mlp = [&mut self.gate, &mut self.up, &mut self.down];
         std::iter::once(&mut self.input_norm)
             .chain(attention.into_iter().flat_map(Linear::parameters_mut))
+            .chain(&mut self.q_norm)
+            .chain(&mut self.k_norm)
             .chain([&mut self.post_norm])
             .chain(mlp.into_iter().flat_map(Linear::parameters_mut))
     }
@@ -72,6 +85,13 @@ impl Block {
             &mut self.down,
         ]
     }
+}
+
+/// RMS norm of every head by itself; `x` `[rows, heads * head_width]`, `weight` `[head_width]`.
+fn norm_heads(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
+    let ([rows, columns], [width]) = (x.dims(), weight.dims());
+    let heads = x.reshape([rows * columns / width, width]);
+    engraft_ops::rms_norm(heads, weight, eps).reshape([rows, columns])
 }
 
 /// The network.
@@ -116,9 +136,11 @@ impl Llama {
                         biased.then(|| init.constant(name(&bias), Role::Bias, out, 0.0)),
                     )
                 };
-                let norm = |part: &str| {
+                let norm_of = |part: &str, width: usize| {
                     init.constant(name(&format!("{part}.weight")), Role::Norm, width, 1.0)
                 };
+                let norm = |part: &str| norm_of(part, width);
+                let head_norm = |part: &str| spec.qk_norm.then(|| norm_of(part, spec.head_width()));
                 let biased = spec.attention_bias;
                 Block {
                     input_norm: norm("input_layernorm"),
@@ -126,6 +148,8 @@ impl Llama {
                     k: linear("self_attn.k_proj", keys, width, biased),
                     v: linear("self_attn.v_proj", keys, width, biased),
                     o: linear("self_attn.o_proj", width, queries, false),
+                    q_norm: head_norm("self_attn.q_norm"),
+                    k_norm: head_norm("self_attn.k_norm"),
                     post_norm: norm("post_attention_layernorm"),
                     gate: linear("mlp.gate_proj", inner, width, false),
                     up: linear("mlp.up_proj", inner, width, false),
@@ -198,14 +222,12 @@ struct Rotary {
 }
 
 impl Rotary {
-    /// Tables for so many tokens, of this number format on the device of `near`.
-    fn new(tokens: usize, width: usize, theta: f64, near: &Tensor<2>, dtype: DType) -> Self {
-        let half = width / 2;
+    /// Tables for so many tokens and pairs of these frequencies, of this number format on the device
+    /// of `near`.
+    fn new(tokens: usize, frequencies: &[f64], near: &Tensor<2>, dtype: DType) -> Self {
+        let half = frequencies.len();
         let angles: Vec<f64> = (0..tokens)
-            .flat_map(|position| {
-                (0..half)
-                    .map(move |pair| position as f64 / theta.powf(2.0 * pair as f64 / width as f64))
-            })
+            .flat_map(|position| frequencies.iter().map(move |speed| position as f64 * speed))
             .collect();
         let table = |of: fn(f64) -> f64| {
             let numbers: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
@@ -242,11 +264,11 @@ impl Network for Llama {
         let input = Tokens::upload(batch, &embedding);
         let device = embedding.device();
         let dtype = self.norm.r1().dtype();
-        let (width, theta) = (self.spec.head_width(), self.spec.rope_theta);
+        let frequencies = self.spec.frequencies();
         let layout = Layout {
             spec: self.spec.clone(),
             rows: input.rows,
-            rotary: Rotary::new(input.rows.tokens, width, theta, &embedding, dtype),
+            rotary: Rotary::new(input.rows.tokens, &frequencies, &embedding, dtype),
         };
         let range = taps.range(self.blocks.len());
         let mut x = if range.start == 0 {
@@ -318,9 +340,13 @@ impl Network for Llama {
     fn config(&self) -> Json {
         let mut config = self.config.clone();
         if !config.is_object() {
+            let (kind, class) = match self.spec.qk_norm {
+                true => ("qwen3", "Qwen3ForCausalLM"),
+                false => ("llama", "LlamaForCausalLM"),
+            };
             config = serde_json::json!({
-                "model_type": "llama",
-                "architectures": ["LlamaForCausalLM"],
+                "model_type": kind,
+                "architectures": [class],
                 "hidden_act": "silu",
                 "torch_dtype": "float32",
             });

@@ -210,7 +210,8 @@ fn described(config: &Json) -> Result<(Spec, usize, InputShape), SpecError> {
         }
         other => {
             return Err(SpecError::Config(format!(
-                "model_type `{other}` is not known; known: llama, mistral, qwen2 and our own nets"
+                "model_type `{other}` is not known; known: {} and our own nets",
+                llama::TYPES.join(", ")
             )));
         }
     })
@@ -303,6 +304,7 @@ mod tests {
             llama(),
             with(llama(), "tie_word_embeddings", false),
             with(llama(), "model_type", "qwen2"),
+            with(llama(), "model_type", "qwen3"),
             mlp(),
             with(mlp(), "widths", json!([])),
             resnet(),

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::causal::{Shape, Stream};
+use crate::{
+    causal::{Shape, Stream},
+    matrix::Rows,
+    team::Team,
+};
 
 /// Positions of a page.
 pub(crate) const PAGE: usize = 64;
@@ -14,6 +18,21 @@ pub(crate) struct Page {
     pub keys: Vec<f32>,
     /// `[kv_heads, 64, head_width]`
     pub values: Vec<f32>,
+}
+
+impl Page {
+    /// Adds `[positions, head_width]` each to the first keys and values of a head.
+    fn shift(&mut self, head: usize, width: usize, keys: &[f32], values: &[f32]) {
+        let own = head * width * PAGE..(head + 1) * width * PAGE;
+        let (own_keys, own_values) = (&mut self.keys[own.clone()], &mut self.values[own]);
+        for (at, key) in keys.chunks_exact(width).enumerate() {
+            for (own, by) in own_keys.chunks_exact_mut(PAGE).zip(key) {
+                own[at] += by;
+            }
+        }
+        let values = own_values.iter_mut().zip(values);
+        values.for_each(|(own, by)| *own += by);
+    }
 }
 
 /// A sequence on its way through a [`Llama`](crate::Llama).
@@ -57,6 +76,39 @@ impl Sequence {
             let from = (head * PAGE + at) * width;
             page.values[from..from + width].copy_from_slice(value);
         }
+    }
+
+    /// A copy with a shift added to the keys and values of every block:
+    /// `[2, kv_heads, positions, head_width]`, keys before values.
+    ///
+    /// # Panics
+    /// A shift of another size.
+    pub(crate) fn shifted(&self, shift: &[Vec<f32>], team: &Team) -> Self {
+        let of_head = self.len * self.head_width;
+        let sizes = shift.iter().map(Vec::len);
+        assert!(
+            sizes.eq(self.blocks.iter().map(|_| 2 * self.kv_heads * of_head)),
+            "the shift belongs to another sequence"
+        );
+        let mut shifted = self.clone();
+        let blocks = Rows::new(&mut shifted.blocks);
+        team.run(shift.len(), &|block| {
+            // SAFETY: every block is one tile's own.
+            let pages = unsafe { blocks.row(block, 1) }.iter_mut().flatten();
+            let mut pages: Vec<&mut Page> = pages.map(Arc::make_mut).collect();
+            let (keys, values) = shift[block].split_at(self.kv_heads * of_head);
+            let heads = keys
+                .chunks(of_head.max(1))
+                .zip(values.chunks(of_head.max(1)));
+            for (head, (keys, values)) in heads.enumerate() {
+                let of_page = PAGE * self.head_width;
+                let parts = keys.chunks(of_page).zip(values.chunks(of_page));
+                for (page, (keys, values)) in pages.iter_mut().zip(parts) {
+                    page.shift(head, self.head_width, keys, values);
+                }
+            }
+        });
+        shifted
     }
 
     pub(crate) fn grow(&mut self, tokens: usize) {

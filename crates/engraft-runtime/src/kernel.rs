@@ -1,9 +1,13 @@
 //! Products of quantised weights and rounded activations, by the best instructions of this machine.
 
+#[cfg(test)]
+mod agreement;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 
 use crate::packed::{Codes, ROWS};
@@ -30,11 +34,17 @@ pub enum Kernel {
     /// AVX-512 with dot products of bytes.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Kernel {
     /// All that this machine can run, the best last.
     pub fn here() -> Vec<Self> {
+        #[cfg_attr(
+            not(any(target_arch = "x86_64", target_arch = "aarch64")),
+            allow(unused_mut)
+        )]
         let mut all = vec![Self::Scalar];
         #[cfg(target_arch = "x86_64")]
         {
@@ -50,6 +60,10 @@ impl Kernel {
             {
                 all.push(Self::Avx512Vnni);
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            all.push(Self::Neon);
         }
         all
     }
@@ -73,6 +87,9 @@ impl Kernel {
             Self::Avx2 => unsafe { avx2::products(tile, rows, out) },
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => unsafe { avx512::products(tile, rows, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { neon::products(tile, rows, out) },
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod attention;
 pub mod cache;
+pub mod cache_gradient;
 pub mod causal;
 pub mod error;
 pub mod kernel;
@@ -16,6 +17,7 @@ pub mod team;
 mod wide;
 
 pub use cache::Sequence;
+pub use cache_gradient::CacheGradient;
 pub use causal::{Ask, CausalLm, Feed, Shape, Stream};
 pub use error::RuntimeError;
 pub use kernel::Kernel;

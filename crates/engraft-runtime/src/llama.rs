@@ -1,5 +1,6 @@
 //! The Llama family, forward only: RMS norm, rotary positions, grouped queries, gated MLP.
 
+mod gradient;
 mod load;
 mod pass;
 
@@ -21,6 +22,9 @@ struct Block {
     k: Matrix,
     v: Matrix,
     o: Matrix,
+    /// Norms of the heads of queries and keys, where the model has them: `[head_width]`.
+    q_norm: Option<Vec<f32>>,
+    k_norm: Option<Vec<f32>>,
     post_norm: Vec<f32>,
     gate: Matrix,
     up: Matrix,

@@ -1,5 +1,7 @@
 //! A linear map: weights in f32 or packed, applied to rows of activations.
 
+mod transposed;
+
 use engraft_files::{Stored, WeightsError};
 use gemm::{Parallelism, gemm};
 

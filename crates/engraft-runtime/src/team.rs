@@ -1,11 +1,14 @@
 //! Threads that share the tiles of one operation after another.
 //!
 //! A forward pass is hundreds of short parallel sections. The caller takes tiles itself and waits only
-//! for tiles that somebody has begun, so a thread that the system has put aside holds nobody up.
+//! for tiles that somebody has begun, so a thread that the system has put aside holds nobody up. A tile
+//! that panics is counted like any other, and the panic goes on in the caller.
 
 use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
@@ -24,6 +27,8 @@ struct Board {
     done: AtomicUsize,
     /// The job: a pointer to the caller's closure, valid while a taken tile is not done.
     job: AtomicPtr<&'static (dyn Fn(usize) + Sync)>,
+    /// What a tile of the job panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
     stopped: Mutex<bool>,
     wake: Condvar,
     asleep: AtomicUsize,
@@ -44,6 +49,7 @@ impl Team {
             open: AtomicU64::new(0),
             done: AtomicUsize::new(0),
             job: AtomicPtr::new(std::ptr::null_mut()),
+            panic: Mutex::new(None),
             stopped: Mutex::new(false),
             wake: Condvar::new(),
             asleep: AtomicUsize::new(0),
@@ -69,12 +75,15 @@ impl Team {
     }
 
     /// Calls `tile` once for every number below `tiles`, on all threads; returns when all are done.
+    ///
+    /// # Panics
+    /// With what a tile panicked with, when no tile runs any more; the team can go on.
     pub fn run(&self, tiles: usize, tile: &(dyn Fn(usize) + Sync)) {
         if tiles <= 1 || self.workers.is_empty() {
             (0..tiles).for_each(tile);
             return;
         }
-        let _turn = self.turn.lock().unwrap_or_else(|held| held.into_inner());
+        let _turn = held(&self.turn);
         let board = &*self.board;
         // SAFETY: only the lifetime is forgotten. The pointer is read by whoever has taken a tile of
         // this job, and this function returns after every taken tile is done.
@@ -86,20 +95,19 @@ impl Team {
             .open
             .store(number << 32 | tiles as u64, Ordering::SeqCst);
         if board.asleep.load(Ordering::SeqCst) > 0 {
-            let _held = board
-                .stopped
-                .lock()
-                .unwrap_or_else(|held| held.into_inner());
+            let _held = held(&board.stopped);
             board.wake.notify_all();
         }
         while let Some(at) = board.take(number) {
-            tile(at);
-            board.done.fetch_add(1, Ordering::Release);
+            board.run(tile, at);
         }
         let mut waited = 0;
         while board.done.load(Ordering::Acquire) < tiles {
             pause(waited);
             waited += 1;
+        }
+        if let Some(panic) = held(&board.panic).take() {
+            resume_unwind(panic);
         }
     }
 
@@ -140,6 +148,16 @@ impl Board {
         }
     }
 
+    /// Runs a taken tile and counts it done, whatever becomes of it.
+    fn run(&self, job: &(dyn Fn(usize) + Sync), at: usize) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(at))) {
+            // One panic is enough for the caller. What another tile left is not dropped: that could
+            // panic in turn.
+            std::mem::forget(held(&self.panic).replace(panic));
+        }
+        self.done.fetch_add(1, Ordering::Release);
+    }
+
     fn work(&self) {
         let mut waited = 0;
         loop {
@@ -159,8 +177,7 @@ impl Board {
                 // SAFETY: a tile of this job is taken and not done, so its caller still waits and the
                 // closure it posted lives.
                 let job = unsafe { *self.job.load(Ordering::Relaxed) };
-                job(at);
-                self.done.fetch_add(1, Ordering::Release);
+                self.run(job, at);
             }
             waited = 0;
         }
@@ -168,17 +185,22 @@ impl Board {
 
     /// Waits for a job; whether the team has ended.
     fn sleep(&self) -> bool {
-        let mut stopped = self.stopped.lock().unwrap_or_else(|held| held.into_inner());
+        let mut stopped = held(&self.stopped);
         self.asleep.fetch_add(1, Ordering::SeqCst);
         while !*stopped && self.open.load(Ordering::SeqCst) & TILES == 0 {
             stopped = self
                 .wake
                 .wait(stopped)
-                .unwrap_or_else(|held| held.into_inner());
+                .unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.fetch_sub(1, Ordering::SeqCst);
         *stopped
     }
+}
+
+/// What a lock guards stays whole when its holder panics.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pause(waited: u32) {
@@ -190,14 +212,10 @@ fn pause(waited: u32) {
 
 impl Drop for Team {
     fn drop(&mut self) {
-        *self
-            .board
-            .stopped
-            .lock()
-            .unwrap_or_else(|held| held.into_inner()) = true;
+        *held(&self.board.stopped) = true;
         self.board.wake.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker that panicked has said so already.
+            // Tiles do not end a worker, however they end.
             let _ = worker.join();
         }
     }
@@ -220,6 +238,50 @@ mod tests {
                     assert!(ran.iter().all(|count| count.load(Ordering::Relaxed) == 1));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_tile_that_panics_panics_in_the_caller_and_leaves_the_team_whole() {
+        for threads in [1, 2, 8] {
+            let team = Team::new(threads);
+            for bad in [0, 5, 31, 32] {
+                let ran = AtomicUsize::new(0);
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    // The closure's own data must outlive every tile, the panicking one too.
+                    let words = vec!["whole".to_owned(); 32];
+                    team.run(32, &|tile| {
+                        assert!(tile != bad, "tile {tile}");
+                        assert_eq!(words[tile], "whole");
+                        ran.fetch_add(1, Ordering::Relaxed);
+                    });
+                }));
+                let message = result
+                    .err()
+                    .map(|panic| *panic.downcast::<String>().unwrap());
+                assert_eq!(message, (bad < 32).then(|| format!("tile {bad}")));
+                // A single thread stops at the tile; a team finishes the others.
+                let others = if threads == 1 {
+                    bad
+                } else {
+                    32 - usize::from(bad < 32)
+                };
+                assert_eq!(ran.load(Ordering::Relaxed), others);
+            }
+            let all_panic = catch_unwind(AssertUnwindSafe(|| team.run(9, &|_| panic!("all"))));
+            assert!(all_panic.is_err());
+            let ran = AtomicUsize::new(0);
+            team.run(100, &|_| {
+                ran.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(ran.into_inner(), 100);
+            assert_eq!(
+                team.workers
+                    .iter()
+                    .filter(|worker| worker.is_finished())
+                    .count(),
+                0
+            );
         }
     }
 

@@ -123,7 +123,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match dispatch(&matches) {
+    match dispatch(&matches, &typed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if was_stopped(&error) => {
             note(&format!("{error:#}."));
@@ -135,7 +135,7 @@ pub fn main() -> ExitCode {
 
 /// The command, with the settings of the chosen method as flags of its verb.
 fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
-    let words: Vec<&str> = typed.iter().filter_map(|word| word.to_str()).collect();
+    let words = words(typed);
     let mut command = <Cli as clap::CommandFactory>::command();
     for verb in ["train", "distill", "teach", "prune", "generate"] {
         // `--lr -1` is a value out of range, not a flag nobody knows.
@@ -179,7 +179,11 @@ fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
     }))
 }
 
-fn dispatch(matches: &ArgMatches) -> anyhow::Result<()> {
+fn words(typed: &[std::ffi::OsString]) -> Vec<&str> {
+    typed.iter().filter_map(|word| word.to_str()).collect()
+}
+
+fn dispatch(matches: &ArgMatches, typed: &[std::ffi::OsString]) -> anyhow::Result<()> {
     let cli = Cli::from_arg_matches(matches)?;
     let flags = matches.subcommand().expect("a verb is required").1;
     match cli.verb {
@@ -200,7 +204,7 @@ fn dispatch(matches: &ArgMatches) -> anyhow::Result<()> {
         Verb::Augment(augment) => augment.run(),
         Verb::Compare(compare) => compare.run(),
         Verb::Probe(probe) => probe.run(),
-        Verb::Generate(generate) => generate.run(flags),
+        Verb::Generate(generate) => generate.run(flags, &words(typed)),
         Verb::Methods(methods) => methods.run(),
         Verb::Ledger(ledger) => ledger.run(),
         Verb::Pull(pull) => pull.run(),

@@ -18,6 +18,7 @@ pub use engraft_train as train;
 pub mod augment;
 pub mod cli;
 pub mod compare;
+pub mod decoding;
 pub mod device;
 pub mod machine;
 pub mod measure;

@@ -147,6 +147,7 @@ impl Steering for Cd {
             source: plain.then_some(Source::Model),
             numbers: vec![("plausible tokens", plausible as f64)],
             note: (!plain).then(|| "the amateur's favourites lost".to_owned()),
+            ..Told::default()
         }
     }
 }

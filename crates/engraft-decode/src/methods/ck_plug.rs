@@ -162,6 +162,7 @@ impl Steering for CkPlug {
                 ("entropy without context", conflict.entropy_question.into()),
             ],
             note: conflict.found.then(|| "conflict".to_owned()),
+            ..Told::default()
         }
     }
 }

@@ -207,6 +207,7 @@ impl Steering for Contrast {
                 ("indicator", indicator.sum().into()),
             ],
             note,
+            ..Told::default()
         }
     }
 }

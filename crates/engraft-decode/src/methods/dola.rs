@@ -148,7 +148,7 @@ impl Steering for Contrasting {
                 false => Source::Layer(layer),
             }),
             numbers,
-            note: None,
+            ..Told::default()
         }
     }
 }

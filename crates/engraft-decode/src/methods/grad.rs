@@ -214,26 +214,29 @@ impl Steering for Voting {
         let weight = self.settings.alpha * gate * scale(step.logits[0]);
         fuse(&votes, weight, scores);
         let chosen = argmax(scores);
+        let (edge, note) = self.edge(step.tokens, chosen as u32).unzip();
         Told {
             source: Some(match chosen == model {
                 true => Source::Model,
                 false => Source::Knowledge,
             }),
             numbers: vec![("gate", gate.into())],
-            note: self.edge(step.tokens, chosen as u32),
+            edge: edge.unwrap_or_default(),
+            note,
         }
     }
 }
 
 impl Voting {
-    /// The edge to a token in words.
-    fn edge(&self, text: &[u32], token: u32) -> Option<String> {
+    /// The edge to a token, and what it weighs in words.
+    fn edge(&self, text: &[u32], token: u32) -> Option<(Vec<u32>, String)> {
         let (next, edge) = self.graph.after(text).find(|(next, _)| *next == token)?;
-        let key = self.graph.key(text)?;
-        Some(format!(
-            "edge {key:?} -> {next}, weight {:.2}, seen {} times",
-            self.settings.weight.of(edge),
-            edge.count
+        let mut tokens = self.graph.key(text)?.to_vec();
+        tokens.push(next);
+        let weight = self.settings.weight.of(edge);
+        Some((
+            tokens,
+            format!("weight {weight:.2}, seen {} times", edge.count),
         ))
     }
 }

@@ -113,6 +113,7 @@ impl Steering for Sampling {
             )],
             note: (!scores[probable].is_finite())
                 .then(|| "the most probable token is not among them".to_owned()),
+            ..Told::default()
         }
     }
 

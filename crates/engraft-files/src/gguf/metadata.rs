@@ -12,9 +12,9 @@ pub(super) fn architecture(container: &Container) -> Option<&str> {
 /// The `config.json` that the metadata amounts to.
 pub(super) fn config(container: &Container) -> Result<Json, String> {
     let architecture = architecture(container).unwrap_or_default();
-    if !["llama", "qwen2"].contains(&architecture) {
+    if !["llama", "qwen2", "qwen3"].contains(&architecture) {
         return Err(format!(
-            "`general.architecture` is `{architecture}`; known are llama and qwen2"
+            "`general.architecture` is `{architecture}`; known are llama, qwen2 and qwen3"
         ));
     }
     let find = |key: &str| container.metadata.get(&format!("{architecture}.{key}"));
@@ -28,6 +28,13 @@ pub(super) fn config(container: &Container) -> Result<Json, String> {
         return Err(format!(
             "`{architecture}.rope.scaling.type` is `{kind}`; only unscaled models are read"
         ));
+    }
+    if container.tensors.contains_key("rope_freqs.weight") {
+        return Err(
+            "the tensor `rope_freqs.weight` scales its rotary positions, which is read only from a \
+             Hugging Face folder; use that"
+                .to_owned(),
+        );
     }
     let heads = count("attention.head_count")?;
     let vocabulary = vocabulary::size(container).ok_or("it has no `tokenizer.ggml.tokens`")?;
@@ -85,6 +92,8 @@ pub(super) fn name(parameter: &str) -> Option<String> {
         "self_attn.k_proj" => "attn_k",
         "self_attn.v_proj" => "attn_v",
         "self_attn.o_proj" => "attn_output",
+        "self_attn.q_norm" => "attn_q_norm",
+        "self_attn.k_norm" => "attn_k_norm",
         "post_attention_layernorm" => "ffn_norm",
         "mlp.gate_proj" => "ffn_gate",
         "mlp.up_proj" => "ffn_up",

@@ -285,17 +285,20 @@ fn read(tensors: &SafeTensors<'_>, name: &str, about: &ListedTensor) -> Result<T
 
 fn numbers(dtype: Dtype, data: &[u8]) -> Option<(Vec<f64>, &'static str)> {
     macro_rules! decode {
-        ($t:ty, $name:literal) => {{
+        ($t:ty, $name:literal) => {
+            decode!($t, $name, |number| number as f64)
+        };
+        ($t:ty, $name:literal, $double:expr) => {{
             let values = data
                 .chunks_exact(size_of::<$t>())
-                .map(|bytes| {
-                    <$t>::from_le_bytes(bytes.try_into().expect("chunk of that size")) as f64
-                })
+                .map(|bytes| <$t>::from_le_bytes(bytes.try_into().expect("chunk of that size")))
+                .map($double)
                 .collect();
             Some((values, $name))
         }};
     }
     match dtype {
+        Dtype::F16 => decode!(half::f16, "float16", half::f16::to_f64),
         Dtype::F32 => decode!(f32, "float32"),
         Dtype::F64 => decode!(f64, "float64"),
         Dtype::I32 => decode!(i32, "int32"),

@@ -27,11 +27,13 @@ impl Spec {
                 let keys = spec.kv_heads() as f64 * head;
                 let heads = if spec.tie_word_embeddings { 1.0 } else { 2.0 };
                 let biases = if spec.attention_bias { 1.0 } else { 0.0 };
+                let norms = if spec.qk_norm { 2.0 } else { 0.0 };
                 let block = 2.0 * width * (queries + keys + 1.0)
                     + 3.0 * inner * width
-                    + biases * (queries + 2.0 * keys);
+                    + biases * (queries + 2.0 * keys)
+                    + norms * head;
                 Extent {
-                    tensors: 1.0 + heads + layers * (9.0 + 3.0 * biases),
+                    tensors: 1.0 + heads + layers * (9.0 + 3.0 * biases + norms),
                     numbers: (heads * classes + 1.0) * width + layers * block,
                 }
             }

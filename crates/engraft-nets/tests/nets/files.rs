@@ -144,6 +144,7 @@ fn rotary_settings_are_read_where_newer_files_keep_them() {
     let error = from_config(&config(scaled), &device).err().unwrap();
     assert!(error.to_string().contains("`yarn`"), "{error}");
     let mut windowed = llama().config();
+    windowed["model_type"] = "mistral".into();
     windowed["sliding_window"] = 100.into();
     let network = from_config(&windowed, &device).unwrap();
     assert_eq!(network.capabilities().context, Some(100));

@@ -44,45 +44,18 @@ impl Llama {
         let (spec, vocab) = LlamaSpec::of_config(files.config()).map_err(misfit)?;
         spec.check().map_err(misfit)?;
         files.vocabulary_fits(vocab)?;
-        let (width, inner) = (spec.hidden_size, spec.intermediate_size);
-        let queries = spec.num_attention_heads * spec.head_width();
-        let keys = spec.kv_heads() * spec.head_width();
-        let vector = |name: String, length: usize| -> Result<Vec<f32>, RuntimeError> {
-            Ok(files.needed(&name, &[length])?.numbers()?)
+        let mut reader = Reader {
+            files: &files,
+            precision: options.precision,
+            read: Vec::new(),
         };
-        let matrix =
-            |name: &str, shape: [usize; 2], biased: bool| -> Result<Matrix, RuntimeError> {
-                let bias = match biased {
-                    true => Some(vector(format!("{name}.bias"), shape[0])?),
-                    false => None,
-                };
-                let name = format!("{name}.weight");
-                let stored = files.needed(&name, &shape)?;
-                let mut matrix = Matrix::of(&stored, shape, bias, options.precision)?;
-                // What attention and the head read touches every later token and costs a quarter of
-                // the products: there rounding is done twice.
-                matrix.fine = !name.contains(".mlp.");
-                Ok(matrix)
-            };
-        let mut blocks = Vec::new();
-        for layer in 0..spec.num_hidden_layers {
-            let name = |part: &str| format!("model.layers.{layer}.{part}");
-            let biased = spec.attention_bias;
-            blocks.push(Block {
-                input_norm: vector(name("input_layernorm.weight"), width)?,
-                q: matrix(&name("self_attn.q_proj"), [queries, width], biased)?,
-                k: matrix(&name("self_attn.k_proj"), [keys, width], biased)?,
-                v: matrix(&name("self_attn.v_proj"), [keys, width], biased)?,
-                o: matrix(&name("self_attn.o_proj"), [width, queries], false)?,
-                post_norm: vector(name("post_attention_layernorm.weight"), width)?,
-                gate: matrix(&name("mlp.gate_proj"), [inner, width], false)?,
-                up: matrix(&name("mlp.up_proj"), [inner, width], false)?,
-                down: matrix(&name("mlp.down_proj"), [width, inner], false)?,
-            });
-        }
+        let width = spec.hidden_size;
+        let blocks: Result<_, _> = (0..spec.num_hidden_layers)
+            .map(|layer| reader.block(&spec, layer))
+            .collect();
         let head = match spec.tie_word_embeddings {
             true => None,
-            false => Some(matrix("lm_head", [vocab, width], false)?),
+            false => Some(reader.matrix("lm_head", [vocab, width], false)?),
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let model = Self {
@@ -95,17 +68,80 @@ impl Llama {
                 width,
                 context: spec.max_position_embeddings,
             },
-            embed: matrix("model.embed_tokens", [vocab, width], false)?,
-            blocks,
-            norm: vector("model.norm.weight".to_owned(), width)?,
+            embed: reader.matrix("model.embed_tokens", [vocab, width], false)?,
+            blocks: blocks?,
+            norm: reader.vector("model.norm.weight".to_owned(), width)?,
             head,
             kernel: options.kernel.unwrap_or_else(Kernel::best),
             team: Team::new(options.threads.unwrap_or(cores)),
             spec,
         };
+        let read: Vec<&str> = reader.read.iter().map(String::as_str).collect();
+        files.nothing_else(&read)?;
         Ok(Loaded {
             model,
             tokenizer: files.tokenizer().cloned(),
+        })
+    }
+}
+
+/// Takes parameters out of a model's files and remembers their names.
+struct Reader<'a> {
+    files: &'a Checkpoint,
+    precision: Precision,
+    read: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// Numbers `[length]`.
+    fn vector(&mut self, name: String, length: usize) -> Result<Vec<f32>, RuntimeError> {
+        let numbers = self.files.needed(&name, &[length])?.numbers()?;
+        self.read.push(name);
+        Ok(numbers)
+    }
+
+    /// Weights `[rows, columns]` and a bias `[rows]`.
+    fn matrix(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        biased: bool,
+    ) -> Result<Matrix, RuntimeError> {
+        let bias = match biased {
+            true => Some(self.vector(format!("{name}.bias"), shape[0])?),
+            false => None,
+        };
+        let weight = format!("{name}.weight");
+        let stored = self.files.needed(&weight, &shape)?;
+        let mut matrix = Matrix::of(&stored, shape, bias, self.precision)?;
+        // What attention and the head read touches every later token and costs a quarter of the
+        // products: there rounding is done twice.
+        matrix.fine = !name.contains(".mlp.");
+        self.read.push(weight);
+        Ok(matrix)
+    }
+
+    fn block(&mut self, spec: &LlamaSpec, layer: usize) -> Result<Block, RuntimeError> {
+        let (width, inner, head) = (spec.hidden_size, spec.intermediate_size, spec.head_width());
+        let (queries, keys) = (spec.num_attention_heads * head, spec.kv_heads() * head);
+        let name = |part: &str| format!("model.layers.{layer}.{part}");
+        let biased = spec.attention_bias;
+        let mut head_norm = |part: &str| match spec.qk_norm {
+            true => self.vector(name(part), head).map(Some),
+            false => Ok(None),
+        };
+        Ok(Block {
+            q_norm: head_norm("self_attn.q_norm.weight")?,
+            k_norm: head_norm("self_attn.k_norm.weight")?,
+            input_norm: self.vector(name("input_layernorm.weight"), width)?,
+            q: self.matrix(&name("self_attn.q_proj"), [queries, width], biased)?,
+            k: self.matrix(&name("self_attn.k_proj"), [keys, width], biased)?,
+            v: self.matrix(&name("self_attn.v_proj"), [keys, width], biased)?,
+            o: self.matrix(&name("self_attn.o_proj"), [width, queries], false)?,
+            post_norm: self.vector(name("post_attention_layernorm.weight"), width)?,
+            gate: self.matrix(&name("mlp.gate_proj"), [inner, width], false)?,
+            up: self.matrix(&name("mlp.up_proj"), [inner, width], false)?,
+            down: self.matrix(&name("mlp.down_proj"), [width, inner], false)?,
         })
     }
 }

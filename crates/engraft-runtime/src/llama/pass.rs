@@ -97,14 +97,13 @@ impl Llama {
     }
 
     /// Cosines and sines `[rows, head_width]`, the cosines first.
-    fn turns(&self, at: &[Row]) -> Vec<f32> {
-        let (width, theta) = (self.shape.head_width, self.spec.rope_theta);
-        let mut turns = Vec::with_capacity(at.len() * width);
+    pub(super) fn turns(&self, at: &[Row]) -> Vec<f32> {
+        let frequencies = self.spec.frequencies();
+        let mut turns = Vec::with_capacity(at.len() * self.shape.head_width);
         for row in at {
-            let angle =
-                |pair: usize| row.position as f64 / theta.powf(2.0 * pair as f64 / width as f64);
-            turns.extend((0..width / 2).map(|pair| angle(pair).cos() as f32));
-            turns.extend((0..width / 2).map(|pair| angle(pair).sin() as f32));
+            let angles = frequencies.iter().map(|speed| row.position as f64 * speed);
+            turns.extend(angles.clone().map(|angle| angle.cos() as f32));
+            turns.extend(angles.map(|angle| angle.sin() as f32));
         }
         turns
     }
@@ -132,7 +131,9 @@ impl Llama {
             matrix.apply(&work.normed, &work.input, &mut out, self.kernel, &self.team);
             out
         };
-        let (mut q, mut k, v) = (project(&block.q), project(&block.k), project(&block.v));
+        let mut q = self.norm_heads(project(&block.q), block.q_norm.as_deref());
+        let mut k = self.norm_heads(project(&block.k), block.k_norm.as_deref());
+        let v = project(&block.v);
         let width = shape.head_width;
         let (q_row, k_row) = (shape.heads * width, shape.kv_heads * width);
         for (row, at) in at.iter().enumerate() {
@@ -231,6 +232,14 @@ impl Llama {
         add(x, added);
     }
 
+    /// Every head `[head_width]` normed by itself, where the model does so.
+    pub(super) fn norm_heads(&self, heads: Vec<f32>, weight: Option<&[f32]>) -> Vec<f32> {
+        let Some(weight) = weight else { return heads };
+        let mut normed = vec![0.0; heads.len()];
+        self.normalise(&heads, weight, &mut normed);
+        normed
+    }
+
     fn normalise(&self, x: &[f32], weight: &[f32], out: &mut [f32]) {
         let (width, place) = (weight.len(), Rows::new(out));
         self.team.split(x.len() / width, 16, &|range| {
@@ -250,7 +259,7 @@ fn add(x: &mut [f32], more: &[f32]) {
 }
 
 /// Turns every head of a row: its halves against each other.
-fn turn(row: &mut [f32], turns: &[f32]) {
+pub(super) fn turn(row: &mut [f32], turns: &[f32]) {
     let half = turns.len() / 2;
     let (cos, sin) = turns.split_at(half);
     wide(

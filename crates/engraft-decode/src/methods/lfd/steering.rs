@@ -154,7 +154,7 @@ impl Steering for Fused {
                 .into_iter()
                 .flatten()
                 .collect(),
-            note: None,
+            ..Told::default()
         }
     }
 }

@@ -1,0 +1,217 @@
+//! Decoding as the program offers it: a loaded model, prompts in its tokens, answers as text.
+
+mod answered;
+mod asked;
+pub mod explain;
+pub mod page;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use engraft_decode::{
+    AnswerError, Chosen, DecodeEntry, Go, Limits, Models, Pasts, Way, answer, methods, score,
+};
+use engraft_files::Tokenizer;
+use engraft_method::suggest::hint;
+use engraft_runtime::{CausalLm, Llama, Options, Precision, Sequence};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub use answered::Answered;
+pub use asked::Asked;
+
+use crate::store;
+
+/// How the products are computed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Computes {
+    /// Weights as stored, activations in eight bits.
+    Int8,
+    /// Everything in 32-bit floats.
+    F32,
+}
+
+/// Which model decodes, and how.
+#[derive(Args, Clone, Debug)]
+pub struct ModelFlags {
+    /// A model folder, a GGUF file or the name of a pulled model.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// int8 or f32.
+    #[arg(long, value_enum, default_value = "int8")]
+    pub precision: Computes,
+    /// Threads [default: as many as cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+/// How an answer is drawn and where it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub tokens: usize,
+    /// How many alternatives are reported.
+    pub alternatives: usize,
+    pub seed: u64,
+}
+
+/// A model at work.
+pub struct Decoder {
+    pub model: Llama,
+    pub tokenizer: Tokenizer,
+    pub path: PathBuf,
+    amateur: Option<Llama>,
+}
+
+/// The decoding method of that name.
+///
+/// # Errors
+/// None of that name; the nearest one is the advice.
+pub fn known(name: &str) -> anyhow::Result<DecodeEntry> {
+    methods::find(name).with_context(|| {
+        let names: Vec<&str> = methods::all()
+            .iter()
+            .map(|entry| entry.method.name)
+            .collect();
+        format!("--method: unknown method `{name}`; {}", hint(name, names))
+    })
+}
+
+impl Decoder {
+    /// # Errors
+    /// A model that is not there, is damaged or has no tokenizer.
+    pub fn load(flags: &ModelFlags) -> anyhow::Result<Self> {
+        let path = place(&flags.model, "--model")?;
+        let loaded = Llama::load(&path, flags.options())?;
+        let tokenizer = loaded.tokenizer.with_context(|| {
+            let path = path.display();
+            format!("{path}: has no tokenizer; put its tokenizer.json beside the weights")
+        })?;
+        Ok(Self {
+            model: loaded.model,
+            tokenizer,
+            path,
+            amateur: None,
+        })
+    }
+
+    /// Loads a weaker model to compare with; it must read the same tokens.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`], and another vocabulary.
+    pub fn with_amateur(mut self, model: &Path, flags: &ModelFlags) -> anyhow::Result<Self> {
+        let path = place(model, "--amateur")?;
+        let loaded = Llama::load(&path, flags.options())?;
+        let same = loaded
+            .tokenizer
+            .is_some_and(|other| other.same_vocabulary(&self.tokenizer));
+        anyhow::ensure!(
+            same,
+            "--amateur: {} does not read the tokens of {}; both need one tokenizer",
+            path.display(),
+            self.path.display()
+        );
+        self.amateur = Some(loaded.model);
+        Ok(self)
+    }
+
+    /// A method set to work on one answer.
+    ///
+    /// # Errors
+    /// Settings that make no sense or that this model cannot follow.
+    pub fn way(&self, entry: &DecodeEntry, settings: &serde_json::Value) -> anyhow::Result<Way> {
+        let said = |problem: String| anyhow::anyhow!("{}: {problem}", entry.method.name);
+        entry.start(settings, self.model.shape()).map_err(said)
+    }
+
+    /// Decodes an answer, telling every token as it comes.
+    ///
+    /// # Errors
+    /// A prompt that lacks what the method needs or is too long.
+    pub fn answer(
+        &self,
+        asked: &Asked,
+        way: &mut Way,
+        pasts: &mut Pasts<Sequence>,
+        bounds: &Bounds,
+        tell: &mut dyn FnMut(Chosen) -> Go,
+    ) -> Result<(), AnswerError> {
+        let mut random = ChaCha8Rng::seed_from_u64(bounds.seed);
+        let mut limits = Limits {
+            tokens: bounds.tokens,
+            ends: &[self.tokenizer.end_of_text()],
+            alternatives: bounds.alternatives,
+            uniform: &mut || random.random(),
+        };
+        let text = asked.text(&self.tokenizer);
+        let prompt = asked.prompt(&text);
+        answer(self.models(), &prompt, way, pasts, &mut limits, tell)
+    }
+
+    /// The log-probability of every token of a given answer.
+    ///
+    /// # Errors
+    /// As [`Decoder::answer`].
+    pub fn score(
+        &self,
+        asked: &Asked,
+        way: &mut Way,
+        pasts: &mut Pasts<Sequence>,
+        given: &[u32],
+    ) -> Result<Vec<f32>, AnswerError> {
+        let text = asked.text(&self.tokenizer);
+        score(self.models(), &asked.prompt(&text), way, pasts, given)
+    }
+
+    /// Stands for the weights in files that were made with them: a hash of the files.
+    ///
+    /// # Errors
+    /// A file that cannot be read any more.
+    pub fn hash(&self) -> anyhow::Result<String> {
+        let mut files = vec![self.path.clone()];
+        if self.path.is_dir() {
+            let entries = std::fs::read_dir(&self.path)?.collect::<Result<Vec<_>, _>>()?;
+            files = entries.into_iter().map(|entry| entry.path()).collect();
+            files.retain(|file| file.extension().is_some_and(|end| end == "safetensors"));
+            files.sort();
+        }
+        let mut hasher = blake3::Hasher::new();
+        for file in &files {
+            let content = std::fs::File::open(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            hasher.update_reader(content)?;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Stands for the tokenizer in such files.
+    pub fn tokenizer_hash(&self) -> String {
+        blake3::hash(self.tokenizer.json().as_bytes())
+            .to_hex()
+            .to_string()
+    }
+
+    fn models(&self) -> Models<'_, Llama> {
+        Models {
+            model: &self.model,
+            amateur: self.amateur.as_ref(),
+        }
+    }
+}
+
+impl ModelFlags {
+    fn options(&self) -> Options {
+        Options {
+            precision: match self.precision {
+                Computes::Int8 => Precision::Int8,
+                Computes::F32 => Precision::F32,
+            },
+            threads: self.threads.map(usize::from),
+            kernel: None,
+        }
+    }
+}
+
+fn place(model: &Path, flag: &str) -> anyhow::Result<PathBuf> {
+    store::place(Path::new(""), model).map_err(|problem| anyhow::anyhow!("{flag}: {problem}"))
+}
