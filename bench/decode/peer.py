@@ -29,7 +29,7 @@ class LlamaCpp:
         import numpy
 
         self.lib, self.numpy, self.streams = llama_cpp, numpy, streams
-        self.log = quiet(llama_cpp)
+        self.log, self.listener = listen(llama_cpp)
         self.held = peak_rss()
         llama_cpp.llama_backend_init()
         self.model = llama_cpp.llama_model_load_from_file(
@@ -47,7 +47,7 @@ class LlamaCpp:
         self.vocab = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
         places = range(PREFILL)
         self.prompts = [
-            self.batch([(PROMPT[at], at, stream, at == PREFILL - 1) for at in places])
+            self.batch([(PROMPT[at], at, stream, at == places[-1]) for at in places])
             for stream in range(streams)
         ]
         self.steps = [
@@ -92,13 +92,12 @@ class LlamaCpp:
         }
 
 
-def quiet(llama_cpp):
-    """Keeps what llama.cpp says."""
+def listen(llama_cpp):
+    """Keeps what llama.cpp says for as long as the second result lives."""
     log = []
-    keep = llama_cpp.llama_log_callback(lambda level, text, _: log.append(text.decode()))
-    llama_cpp.llama_log_set(keep, ctypes.c_void_p())
-    quiet.keep = keep
-    return log
+    listener = llama_cpp.llama_log_callback(lambda level, text, _: log.append(text.decode()))
+    llama_cpp.llama_log_set(listener, ctypes.c_void_p())
+    return log, listener
 
 
 class Transformers:
@@ -171,8 +170,9 @@ def peak_rss():
 def files(source, folder):
     import llama_cpp
 
-    log = quiet(llama_cpp)
-    for name, kind in [("Q4_0", llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0), ("F32", llama_cpp.LLAMA_FTYPE_ALL_F32)]:
+    log, _listener = listen(llama_cpp)
+    kinds = {"Q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0, "F32": llama_cpp.LLAMA_FTYPE_ALL_F32}
+    for name, kind in kinds.items():
         options = llama_cpp.llama_model_quantize_default_params()
         options.ftype, options.allow_requantize, options.pure = kind, True, True
         file = Path(folder) / f"{name}.gguf"

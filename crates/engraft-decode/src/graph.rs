@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use engraft_files::atomic::{WriteError, write_file};
 use engraft_runtime::{Ask, Blind, CausalLm, Feed, RuntimeError};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ const PIECE: usize = 64;
 /// Why a graph could not be read, written, merged or used.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
+    #[error(transparent)]
+    Write(#[from] WriteError),
     #[error("{path}: {problem}")]
     File { path: String, problem: String },
     #[error("the {what} of the graph is {found}, not {wanted}; build the graph for this model")]
@@ -35,7 +38,7 @@ pub enum GraphError {
 }
 
 /// Who read the texts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reader {
     pub tokenizer_hash: String,
     pub model_hash: String,
@@ -259,10 +262,7 @@ impl Graph {
 
     /// Writes a graph's file.
     pub fn write(&self, path: &Path) -> Result<(), GraphError> {
-        std::fs::write(path, self.to_json()).map_err(|error| GraphError::File {
-            path: path.display().to_string(),
-            problem: format!("cannot be written: {error}"),
-        })
+        Ok(write_file(path, self.to_json().as_bytes())?)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use engraft_files::atomic::{WriteError, write_file};
 use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ const FORMAT: &str = "engraft heads 1";
 /// Why a head file could not be read, written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadsError {
+    #[error(transparent)]
+    Write(#[from] WriteError),
     #[error("{path}: {problem}")]
     File { path: String, problem: String },
     #[error("the heads were scored in the model {found}, not in {wanted}; score them in this one")]
@@ -145,10 +148,7 @@ impl HeadScores {
 
     /// Writes a head file.
     pub fn write(&self, path: &Path) -> Result<(), HeadsError> {
-        std::fs::write(path, self.to_json()).map_err(|error| HeadsError::File {
-            path: path.display().to_string(),
-            problem: format!("cannot be written: {error}"),
-        })
+        Ok(write_file(path, self.to_json().as_bytes())?)
     }
 }
 

@@ -18,7 +18,7 @@ pub mod session;
 pub mod steering;
 
 pub use answer::{AnswerError, Chosen, Go, Limits, answer, score};
-pub use method::{DecodeEntry, DecodeMethod, Way};
+pub use method::{DecodeEntry, DecodeMethod, Target, Way};
 pub use prompt::{Prompt, Text};
 pub use session::{Models, Next, Pasts, Session};
 pub use steering::{Lens, Source, Steering, Step, Told, View};

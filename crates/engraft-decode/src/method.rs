@@ -8,8 +8,26 @@ use serde_json::Value;
 use crate::{
     Steering,
     beam::Beam,
+    graph::Reader,
     methods::{kid::Infusion, opera::Opera},
 };
+
+/// The model that a method is set to work on.
+pub struct Target<'a> {
+    pub shape: Shape,
+    /// Who reads with it: hashes of weights and tokenizer, or why there are none.
+    pub reader: &'a dyn Fn() -> Result<Reader, String>,
+}
+
+impl Target<'_> {
+    /// A model of that shape that nobody made files with.
+    pub fn of(shape: Shape) -> Self {
+        Self {
+            shape,
+            reader: &|| Ok(Reader::default()),
+        }
+    }
+}
 
 /// How a method, once set to work, decodes an answer.
 pub enum Way {
@@ -37,11 +55,11 @@ pub trait DecodeMethod: Settings {
         Ok(())
     }
 
-    /// Sets it to work on one answer of a model of this shape.
+    /// Sets it to work on one answer of a model.
     ///
     /// # Errors
     /// A model that lacks what the settings name, in one sentence.
-    fn start(&self, shape: Shape) -> Result<Way, String>;
+    fn start(&self, model: &Target<'_>) -> Result<Way, String>;
 }
 
 /// A registered method.
@@ -49,7 +67,7 @@ pub trait DecodeMethod: Settings {
 pub struct DecodeEntry {
     pub method: Method,
     normalise: fn(&Value) -> Result<Value, String>,
-    start: fn(&Value, Shape) -> Result<Way, String>,
+    start: fn(&Value, &Target<'_>) -> Result<Way, String>,
     flags: fn(Command) -> Command,
     from_flags: fn(&ArgMatches) -> Result<Value, String>,
 }
@@ -67,7 +85,7 @@ impl DecodeEntry {
                 checks: M::CHECKS,
             },
             normalise: |value| checked::<M>(value)?.as_written(),
-            start: |value, shape| checked::<M>(value)?.start(shape),
+            start: |value, model| checked::<M>(value)?.start(model),
             flags: <M as Args>::augment_args,
             from_flags: M::from_flags,
         }
@@ -78,8 +96,8 @@ impl DecodeEntry {
         (self.normalise)(settings)
     }
 
-    pub fn start(&self, settings: &Value, shape: Shape) -> Result<Way, String> {
-        (self.start)(settings, shape)
+    pub fn start(&self, settings: &Value, model: &Target<'_>) -> Result<Way, String> {
+        (self.start)(settings, model)
     }
 
     /// Adds the method's settings as flags.

@@ -155,3 +155,39 @@ pub fn is_gguf(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "gguf")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{container::tests::file, *};
+
+    #[test]
+    fn heads_that_do_not_divide_the_rows_end_in_the_error_about_the_shape() {
+        let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+        let count = |key, count: u32| (key, 4, count.to_le_bytes().to_vec());
+        let no_tokens = [&8u32.to_le_bytes()[..], &0u64.to_le_bytes()].concat();
+        let metadata = [
+            ("general.architecture", 8, text("llama")),
+            count("llama.embedding_length", 8),
+            count("llama.feed_forward_length", 8),
+            count("llama.block_count", 1),
+            count("llama.context_length", 8),
+            count("llama.attention.head_count", 4),
+            ("tokenizer.ggml.tokens", 9, no_tokens),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.gguf");
+        let parameter = "model.layers.0.self_attn.q_proj.weight";
+        for rows in [0, 1, 3, 4, 12] {
+            let bytes = file(&metadata, &[("blk.0.attn_q.weight", [8, rows], 0, 0)]);
+            std::fs::write(&path, bytes).unwrap();
+            let gguf = Gguf::open(&path).unwrap();
+            let stored = gguf.stored(parameter).unwrap();
+            assert_eq!(stored.numbers().unwrap().len(), 8 * rows as usize);
+            let error = gguf.needed(parameter, &[8, 8]).unwrap_err().to_string();
+            assert!(
+                error.contains("x.gguf") && error.contains("shape"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -356,7 +356,11 @@ impl Network for Llama {
         {
             config.extend(known.into_iter().filter(|(_, value)| !value.is_null()));
             config.insert("vocab_size".to_owned(), self.vocab.into());
-            // `rope_theta` says it; two places could disagree.
+            if self.spec.qk_norm {
+                // Qwen3 takes another width for granted.
+                config.insert("head_dim".to_owned(), self.spec.head_width().into());
+            }
+            // `rope_theta` and `rope_scaling` say it; two places could disagree.
             config.shift_remove("rope_parameters");
         }
         config

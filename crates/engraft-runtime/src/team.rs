@@ -27,8 +27,8 @@ struct Board {
     done: AtomicUsize,
     /// The job: a pointer to the caller's closure, valid while a taken tile is not done.
     job: AtomicPtr<&'static (dyn Fn(usize) + Sync)>,
-    /// What a tile of the job panicked with.
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// What tiles of the job panicked with.
+    panics: Mutex<Vec<Box<dyn Any + Send>>>,
     stopped: Mutex<bool>,
     wake: Condvar,
     asleep: AtomicUsize,
@@ -49,7 +49,7 @@ impl Team {
             open: AtomicU64::new(0),
             done: AtomicUsize::new(0),
             job: AtomicPtr::new(std::ptr::null_mut()),
-            panic: Mutex::new(None),
+            panics: Mutex::new(Vec::new()),
             stopped: Mutex::new(false),
             wake: Condvar::new(),
             asleep: AtomicUsize::new(0),
@@ -77,7 +77,7 @@ impl Team {
     /// Calls `tile` once for every number below `tiles`, on all threads; returns when all are done.
     ///
     /// # Panics
-    /// With what a tile panicked with, when no tile runs any more; the team can go on.
+    /// With what the first tile panicked with, when no tile runs any more; the team can go on.
     pub fn run(&self, tiles: usize, tile: &(dyn Fn(usize) + Sync)) {
         if tiles <= 1 || self.workers.is_empty() {
             (0..tiles).for_each(tile);
@@ -106,7 +106,9 @@ impl Team {
             pause(waited);
             waited += 1;
         }
-        if let Some(panic) = held(&board.panic).take() {
+        // Dropped here, where no tile is left: what a tile panicked with may panic once more.
+        let panic = std::mem::take(&mut *held(&board.panics)).into_iter().next();
+        if let Some(panic) = panic {
             resume_unwind(panic);
         }
     }
@@ -151,9 +153,7 @@ impl Board {
     /// Runs a taken tile and counts it done, whatever becomes of it.
     fn run(&self, job: &(dyn Fn(usize) + Sync), at: usize) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(at))) {
-            // One panic is enough for the caller. What another tile left is not dropped: that could
-            // panic in turn.
-            std::mem::forget(held(&self.panic).replace(panic));
+            held(&self.panics).push(panic);
         }
         self.done.fetch_add(1, Ordering::Release);
     }

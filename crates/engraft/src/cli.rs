@@ -2,13 +2,18 @@
 //! ledger. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod augment;
+mod chat;
 mod compare;
 mod generate;
+mod graph;
+mod heads;
 mod ledger;
 mod methods;
 mod models;
+mod overshadow;
 mod probe;
 mod pull;
+mod score;
 mod teach;
 mod verbs;
 
@@ -58,6 +63,17 @@ enum Verb {
     Probe(probe::Probe),
     /// Answer a question, by a decoding method of your choice: `engraft generate --model M "Question"`.
     Generate(generate::Generate),
+    /// Talk with a model in the terminal.
+    Chat(chat::Chat),
+    /// How probable a model finds texts, completions and choices; by log-probability, perplexity and
+    /// multiple choice.
+    Score(score::Score),
+    /// Find the heads that carry memory and context, and see what silencing them does.
+    Heads(heads::Heads),
+    /// Find conditions of prompts that a model probably ignores.
+    Overshadow(overshadow::Guard),
+    /// Build graphs of what follows what in texts, for `generate --method grad`.
+    Graph(graph::Graphs),
     /// List every method, or show one: what it is for, its settings, its source, its evidence.
     Methods(methods::Methods),
     /// Look at what past runs gained, kept and spilled.
@@ -137,7 +153,7 @@ pub fn main() -> ExitCode {
 fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
     let words = words(typed);
     let mut command = <Cli as clap::CommandFactory>::command();
-    for verb in ["train", "distill", "teach", "prune", "generate"] {
+    for verb in ["train", "distill", "teach", "prune", "generate", "chat"] {
         // `--lr -1` is a value out of range, not a flag nobody knows.
         command = command.mut_subcommand(verb, |verb| verb.allow_negative_numbers(true));
     }
@@ -156,6 +172,10 @@ fn command(typed: &[std::ffi::OsString]) -> anyhow::Result<Command> {
         }
         "prune" => {
             let entry = teach::rule_among(&words)?;
+            (entry.method.name, Box::new(move |verb| entry.flags(verb)))
+        }
+        "chat" => {
+            let entry = chat::method_among(&words)?;
             (entry.method.name, Box::new(move |verb| entry.flags(verb)))
         }
         "generate" => {
@@ -205,6 +225,11 @@ fn dispatch(matches: &ArgMatches, typed: &[std::ffi::OsString]) -> anyhow::Resul
         Verb::Compare(compare) => compare.run(),
         Verb::Probe(probe) => probe.run(),
         Verb::Generate(generate) => generate.run(flags, &words(typed)),
+        Verb::Chat(chat) => chat.run(flags),
+        Verb::Score(score) => score.run(),
+        Verb::Heads(heads) => heads.run(),
+        Verb::Overshadow(guard) => guard.run(),
+        Verb::Graph(graph) => graph.run(),
         Verb::Methods(methods) => methods.run(),
         Verb::Ledger(ledger) => ledger.run(),
         Verb::Pull(pull) => pull.run(),

@@ -2,15 +2,22 @@
 
 mod answered;
 mod asked;
+mod choice;
+pub mod conflicts;
+pub mod contest;
 pub mod explain;
+pub mod heads;
 pub mod page;
+pub mod rows;
+pub mod scoring;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use engraft_decode::{
-    AnswerError, Chosen, DecodeEntry, Go, Limits, Models, Pasts, Way, answer, methods, score,
+    AnswerError, Chosen, DecodeEntry, Go, Limits, Models, Pasts, Target, Way, answer,
+    graph::Reader, methods, score,
 };
 use engraft_files::Tokenizer;
 use engraft_method::suggest::hint;
@@ -20,6 +27,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use answered::Answered;
 pub use asked::Asked;
+pub use choice::Choice;
 
 use crate::store;
 
@@ -121,7 +129,11 @@ impl Decoder {
     /// Settings that make no sense or that this model cannot follow.
     pub fn way(&self, entry: &DecodeEntry, settings: &serde_json::Value) -> anyhow::Result<Way> {
         let said = |problem: String| anyhow::anyhow!("{}: {problem}", entry.method.name);
-        entry.start(settings, self.model.shape()).map_err(said)
+        let target = Target {
+            shape: self.model.shape(),
+            reader: &|| self.reader().map_err(|error| error.to_string()),
+        };
+        entry.start(settings, &target).map_err(said)
     }
 
     /// Decodes an answer, telling every token as it comes.
@@ -184,11 +196,16 @@ impl Decoder {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// Stands for the tokenizer in such files.
-    pub fn tokenizer_hash(&self) -> String {
-        blake3::hash(self.tokenizer.json().as_bytes())
-            .to_hex()
-            .to_string()
+    /// Who files belong to that were made with this model.
+    ///
+    /// # Errors
+    /// As [`Decoder::hash`].
+    pub fn reader(&self) -> anyhow::Result<Reader> {
+        let tokenizer = blake3::hash(self.tokenizer.json().as_bytes());
+        Ok(Reader {
+            tokenizer_hash: tokenizer.to_hex().to_string(),
+            model_hash: self.hash()?,
+        })
     }
 
     fn models(&self) -> Models<'_, Llama> {

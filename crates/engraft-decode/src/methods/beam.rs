@@ -29,10 +29,9 @@
 
 use clap::{Args, ValueEnum};
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Way};
+use crate::{DecodeMethod, Target, Way};
 
 pub(crate) mod bigram;
 mod parity;
@@ -121,7 +120,7 @@ impl DecodeMethod for Beam {
         }
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Beam(self.clone()))
     }
 }

@@ -25,11 +25,10 @@
 
 use clap::Args;
 use engraft_method::parity::{Case, Check, ParityError};
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, View, Way,
+    DecodeMethod, Source, Steering, Step, Target, Told, View, Way,
     logits::{argmax, softmax},
     processors::nucleus,
 };
@@ -98,7 +97,7 @@ impl DecodeMethod for Cad {
         }
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(self.clone())))
     }
 }

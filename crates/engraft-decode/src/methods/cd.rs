@@ -29,11 +29,10 @@
 
 use clap::Args;
 use engraft_method::parity::{Case, Check, ParityError};
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, View, Way,
+    DecodeMethod, Source, Steering, Step, Target, Told, View, Way,
     logits::{argmax, kth_largest, log_softmax, log_sum_exp, max},
 };
 
@@ -126,7 +125,7 @@ impl DecodeMethod for Cd {
         }
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(self.clone())))
     }
 }

@@ -35,10 +35,9 @@ mod fusion;
 
 use clap::{Args, ValueEnum};
 use engraft_method::parity::{Case, Check, ParityError};
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Source, Steering, Step, Told, View, Way, logits::argmax};
+use crate::{DecodeMethod, Source, Steering, Step, Target, Told, View, Way, logits::argmax};
 
 pub use fusion::{Conflict, Weights};
 
@@ -137,7 +136,7 @@ impl DecodeMethod for CkPlug {
         Ok(())
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(self.clone())))
     }
 }

@@ -39,11 +39,10 @@ mod law;
 
 use clap::Args;
 use engraft_method::parity::{Case, Check, ParityError};
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, View, Way,
+    DecodeMethod, Source, Steering, Step, Target, Told, View, Way,
     conditions::Conditions,
     logits::{Real, argmax, log_softmax},
     reaction::Reaction,
@@ -130,7 +129,7 @@ impl DecodeMethod for Coda {
         }
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(Contrast {
             alpha: self.alpha,
             conditions: Conditions::named(&self.condition),

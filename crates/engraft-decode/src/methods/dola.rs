@@ -30,11 +30,11 @@
 
 use clap::Args;
 use engraft_method::parity::{Case, Check, ParityError};
-use engraft_runtime::{Shape, Site};
+use engraft_runtime::Site;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, Way,
+    DecodeMethod, Source, Steering, Step, Target, Told, Way,
     logits::{argmax, max},
 };
 
@@ -103,9 +103,9 @@ impl DecodeMethod for Dola {
         }
     }
 
-    fn start(&self, shape: Shape) -> Result<Way, String> {
+    fn start(&self, model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(Contrasting {
-            layers: self.layers.of(shape.blocks)?,
+            layers: self.layers.of(model.shape.blocks)?,
             dola: self.clone(),
         })))
     }

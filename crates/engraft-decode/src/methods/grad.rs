@@ -39,11 +39,10 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, Way,
+    DecodeMethod, Source, Steering, Step, Target, Told, Way,
     graph::{Edge, Graph},
     logits::{Real, argmax, log_softmax, max},
 };
@@ -179,14 +178,14 @@ impl DecodeMethod for Grad {
         }
     }
 
-    fn start(&self, shape: Shape) -> Result<Way, String> {
+    fn start(&self, model: &Target<'_>) -> Result<Way, String> {
         if self.graph.is_empty() {
             return Err("`graph` names no file; give the graph of some texts".to_owned());
         }
         let graph = Graph::read(Path::new(&self.graph)).map_err(|error| error.to_string())?;
-        graph
-            .fits(shape.vocab)
-            .map_err(|error| format!("{}: {error}", self.graph))?;
+        let foreign = |error| format!("{}: {error}", self.graph);
+        graph.fits(model.shape.vocab).map_err(foreign)?;
+        graph.is_of(&(model.reader)()?).map_err(foreign)?;
         Ok(Way::Steer(Box::new(Voting {
             settings: self.clone(),
             graph,
@@ -243,6 +242,8 @@ impl Voting {
 
 #[cfg(test)]
 mod tests {
+    use engraft_runtime::Shape;
+
     use super::*;
     use crate::graph::Reader;
 
@@ -295,7 +296,7 @@ mod tests {
             width: 1,
             context: 1,
         };
-        let said = Grad::default().start(shape).err().unwrap();
+        let said = Grad::default().start(&Target::of(shape)).err().unwrap();
         assert!(said.contains("graph"), "{said}");
         let absent = Grad {
             graph: "/nowhere/graph.json".to_owned(),
@@ -304,7 +305,7 @@ mod tests {
         };
         assert!(
             absent
-                .start(shape)
+                .start(&Target::of(shape))
                 .err()
                 .unwrap()
                 .contains("/nowhere/graph.json")

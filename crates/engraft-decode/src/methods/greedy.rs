@@ -21,10 +21,9 @@
 
 use clap::Args;
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Source, Steering, Step, Told, Way};
+use crate::{DecodeMethod, Source, Steering, Step, Target, Told, Way};
 
 /// `greedy` has no settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Args)]
@@ -35,7 +34,7 @@ impl DecodeMethod for Greedy {
     const NAME: &'static str = "greedy";
     const CHECKS: &'static [Check] = &[];
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(self.clone())))
     }
 }

@@ -42,10 +42,10 @@ mod trie;
 
 use clap::Args;
 use engraft_method::parity::Check;
-use engraft_runtime::{CacheGradient, RuntimeError, Shape};
+use engraft_runtime::{CacheGradient, RuntimeError};
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Source, Told, Way, logits::argmax, prompt::Text};
+use crate::{DecodeMethod, Source, Target, Told, Way, logits::argmax, prompt::Text};
 
 pub use trie::Trie;
 
@@ -263,7 +263,7 @@ impl DecodeMethod for Kid {
         Ok(())
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         if self.documents.is_empty() {
             return Err("`documents` names no file; give a text file of documents".to_owned());
         }

@@ -38,10 +38,9 @@ mod steering;
 
 use clap::{Args, ValueEnum};
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Way};
+use crate::{DecodeMethod, Target, Way};
 
 pub use fusion::{divergence, fuse, head, least};
 pub use probes::{diff_attn, masked_attention, sim_hidden};
@@ -142,9 +141,9 @@ impl DecodeMethod for Lfd {
         Ok(())
     }
 
-    fn start(&self, shape: Shape) -> Result<Way, String> {
-        let candidates = self.candidates(shape.blocks)?;
-        let work = steering::Fused::new(self.clone(), candidates, shape.blocks - 1);
+    fn start(&self, model: &Target<'_>) -> Result<Way, String> {
+        let candidates = self.candidates(model.shape.blocks)?;
+        let work = steering::Fused::new(self.clone(), candidates, model.shape.blocks - 1);
         Ok(Way::Steer(Box::new(work)))
     }
 }

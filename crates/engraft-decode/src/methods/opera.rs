@@ -49,10 +49,9 @@ mod toy;
 
 use clap::Args;
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Way};
+use crate::{DecodeMethod, Target, Way};
 
 pub use hypotheses::{Hypothesis, Said};
 pub use search::search;
@@ -166,8 +165,8 @@ impl DecodeMethod for Opera {
         Ok(())
     }
 
-    fn start(&self, shape: Shape) -> Result<Way, String> {
-        match shape.blocks {
+    fn start(&self, model: &Target<'_>) -> Result<Way, String> {
+        match model.shape.blocks {
             0 => Err("the model has no attention, which this method reads".to_owned()),
             _ => Ok(Way::Opera(self.clone())),
         }

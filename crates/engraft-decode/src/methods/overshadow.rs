@@ -35,20 +35,23 @@
 //! 2024, arXiv 2407.08039.
 
 mod anticipation;
+mod report;
+
+use std::path::Path;
 
 use clap::Args;
 use engraft_method::parity::{Case, Check, ParityError};
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, View, Way,
+    DecodeMethod, Source, Steering, Step, Target, Told, View, Way,
     conditions::Conditions,
     logits::{Real, argmax, log_softmax},
     reaction::Reaction,
 };
 
 pub use anticipation::{Anticipation, anticipation};
+pub use report::{Finding, Report, ReportError};
 
 /// Settings of `overshadow`.
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
@@ -67,6 +70,9 @@ pub struct Overshadow {
     /// A condition counts as ignored if the reaction to its absence is at most so strong, in nats.
     #[arg(long, default_value_t = Self::default().tau)]
     pub tau: f32,
+    /// File of `engraft overshadow`, whose threshold is used instead.
+    #[arg(long, default_value_t = Self::default().report)]
+    pub report: String,
 }
 
 impl Default for Overshadow {
@@ -76,6 +82,7 @@ impl Default for Overshadow {
             alpha: 0.01,
             lambda: 1.0,
             tau: 0.1,
+            report: String::new(),
         }
     }
 }
@@ -110,10 +117,22 @@ impl DecodeMethod for Overshadow {
         Ok(())
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, model: &Target<'_>) -> Result<Way, String> {
+        let mut settings = self.clone();
+        if !self.report.is_empty() {
+            let report =
+                Report::read(Path::new(&self.report)).map_err(|error| error.to_string())?;
+            if report.model_hash != (model.reader)()?.model_hash {
+                return Err(format!(
+                    "{} was made with another model; make it with this one",
+                    self.report
+                ));
+            }
+            settings.tau = report.tau as f32;
+        }
         Ok(Way::Steer(Box::new(Guard {
             conditions: Conditions::named(&self.condition),
-            settings: self.clone(),
+            settings,
             verdict: None,
         })))
     }

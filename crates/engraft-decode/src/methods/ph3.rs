@@ -40,10 +40,9 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Steering, Step, Told, Way, heads::HeadScores};
+use crate::{DecodeMethod, Steering, Step, Target, Told, Way, heads::HeadScores};
 
 pub use patching::{Conflict, Measure, score_heads};
 
@@ -91,17 +90,17 @@ impl DecodeMethod for Ph3 {
         run: check::path_patch,
     }];
 
-    fn start(&self, shape: Shape) -> Result<Way, String> {
+    fn start(&self, model: &Target<'_>) -> Result<Way, String> {
         if self.prune.is_empty() {
             return Err("`prune` names no file; give the scores of the model's heads".to_owned());
         }
         let scores = HeadScores::read(Path::new(&self.prune)).map_err(|error| error.to_string())?;
+        let foreign = |error| format!("{}: {error}", self.prune);
+        scores.fit(model.shape).map_err(foreign)?;
         scores
-            .fit(shape)
-            .map_err(|error| format!("{}: {error}", self.prune))?;
-        Ok(Way::Steer(Box::new(Silenced {
-            heads: self.heads(&scores),
-        })))
+            .are_of(&(model.reader)()?.model_hash)
+            .map_err(foreign)?;
+        Ok(silenced(self.heads(&scores)))
     }
 }
 
@@ -113,6 +112,11 @@ impl Ph3 {
             Side::Context => scores.of_context(self.k),
         }
     }
+}
+
+/// Decoding with these heads (block, head) giving 0.
+pub fn silenced(heads: Vec<(usize, usize)>) -> Way {
+    Way::Steer(Box::new(Silenced { heads }))
 }
 
 /// At work on an answer.

@@ -26,11 +26,10 @@
 
 use clap::Args;
 use engraft_method::parity::Check;
-use engraft_runtime::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Told, Way, logits::argmax, processors::Processors,
+    DecodeMethod, Source, Steering, Step, Target, Told, Way, logits::argmax, processors::Processors,
 };
 
 mod parity;
@@ -93,7 +92,7 @@ impl DecodeMethod for Sample {
         self.processors().check()
     }
 
-    fn start(&self, _shape: Shape) -> Result<Way, String> {
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(Sampling(self.processors()))))
     }
 }

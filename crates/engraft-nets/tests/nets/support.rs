@@ -36,6 +36,7 @@ pub fn llama() -> Box<dyn Network> {
     network(serde_json::json!({ "llama": {
         "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 3,
         "num_attention_heads": 4, "num_key_value_heads": 2, "attention_bias": true,
+        "qk_norm": true,
     } }))
 }
 

@@ -1,7 +1,5 @@
 //! The transposed product: from slopes by what a linear map gives to slopes by what it takes.
 
-use std::ops::Range;
-
 use half::{f16, slice::HalfFloatSliceExt};
 
 use super::{Matrix, Rows, Weights};
@@ -11,45 +9,49 @@ use crate::{
     wide::wide,
 };
 
-/// Parts of the rows that are summed apart, so that threads do not change the sum.
-const PARTS: usize = 16;
+/// Columns of full weights that are summed together.
+const STRIP: usize = 64;
 /// Columns whose codes stand side by side.
 const QUAD: usize = 4;
-/// Sums of a quad: four of its sixteen rows go into each.
-const SUMS: usize = 4 * QUAD;
+
+/// Sums of a block, row by row of its group: `[quads, ROWS, QUAD]`.
+type Sums = [[f32; ROWS * QUAD]; BLOCK / QUAD];
 
 impl Matrix {
-    /// Adds `W^T slope`, of `[rows]`, to `out`, `[columns]`.
+    /// Adds `W^T slope`, of `[rows]`, to `out`, `[columns]`; the number of threads changes nothing.
     pub fn transposed(&self, slope: &[f32], out: &mut [f32], team: &Team) {
         assert_eq!((slope.len(), out.len()), (self.rows, self.columns));
-        let groups = self.rows.div_ceil(ROWS);
-        let parts = PARTS.min(groups);
-        let mut sums = vec![0.0; parts * self.columns];
-        let place = Rows::new(&mut sums);
-        team.run(parts, &|part| {
-            let groups = groups * part / parts..groups * (part + 1) / parts;
-            // SAFETY: every row of sums is one tile's own.
-            let sums = unsafe { place.row(part, self.columns) };
+        let strip = match &self.weights {
+            Weights::Full(_) => STRIP,
+            Weights::Packed(_) => BLOCK,
+        };
+        let place = Rows::new(out);
+        team.split(self.columns.div_ceil(strip), 1, &|strips| {
+            let columns = strips.start * strip..self.columns.min(strips.end * strip);
+            // SAFETY: every range of columns is one tile's own.
+            let out = unsafe { place.part(columns.start, columns.len()) };
             match &self.weights {
-                Weights::Full(all) => full(all, groups, slope, sums),
-                Weights::Packed(weights) => packed(weights, groups, slope, sums),
+                Weights::Full(all) => {
+                    let rows = all.chunks_exact(self.columns);
+                    full(rows.map(|row| &row[columns.clone()]), slope, out);
+                }
+                Weights::Packed(weights) => {
+                    for (block, out) in strips.zip(out.chunks_exact_mut(BLOCK)) {
+                        packed(weights, block, slope, out);
+                    }
+                }
             }
         });
-        for sums in sums.chunks_exact(self.columns) {
-            out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
-        }
     }
 }
 
-/// Adds the rows of some groups, each times its slope.
-fn full(all: &[f32], groups: Range<usize>, slope: &[f32], out: &mut [f32]) {
-    let rows = groups.start * ROWS..slope.len().min(groups.end * ROWS);
-    let weights = all[rows.start * out.len()..].chunks_exact(out.len());
+/// Adds rows, each times its slope.
+fn full<'a>(rows: impl Iterator<Item = &'a [f32]>, slope: &[f32], out: &mut [f32]) {
     wide(
         #[inline(always)]
         || {
-            for (&slope, weights) in slope[rows].iter().zip(weights) {
-                for (out, &weight) in out.iter_mut().zip(weights) {
+            for (&slope, row) in slope.iter().zip(rows) {
+                for (out, &weight) in out.iter_mut().zip(row) {
                     *out = slope.mul_add(weight, *out);
                 }
             }
@@ -57,29 +59,24 @@ fn full(all: &[f32], groups: Range<usize>, slope: &[f32], out: &mut [f32]) {
     );
 }
 
-fn packed(weights: &Packed, groups: Range<usize>, slope: &[f32], out: &mut [f32]) {
-    let mut sums = vec![[[0.0; SUMS]; BLOCK / QUAD]; weights.blocks];
-    let mut offsets = vec![0.0; weights.blocks];
-    for group in groups {
+/// The same for the columns of a block.
+fn packed(weights: &Packed, block: usize, slope: &[f32], out: &mut [f32]) {
+    let (mut sums, mut offset): (Sums, f32) = ([[0.0; ROWS * QUAD]; BLOCK / QUAD], 0.0);
+    let (kind, length) = (weights.codes, weights.codes.block());
+    for (group, given) in slope.chunks(ROWS).enumerate() {
         let mut slopes = [0.0; ROWS];
-        let given = &slope[group * ROWS..slope.len().min((group + 1) * ROWS)];
         slopes[..given.len()].copy_from_slice(given);
-        let blocks = weights.group(group).chunks_exact(weights.codes.block());
-        for (block, (sums, offset)) in blocks.zip(sums.iter_mut().zip(&mut offsets)) {
-            let (codes, floats) = block.split_at(weights.codes.bytes());
-            let (scales, minima) = floats.split_at(2 * ROWS);
-            let factors = weighted(scales, &slopes);
-            if weights.codes == Codes::FourMin {
-                *offset += weighted(minima, &slopes).iter().sum::<f32>();
-            }
-            add_codes(weights.codes, codes, &factors, sums);
+        let block = &weights.group(group)[block * length..(block + 1) * length];
+        let (codes, floats) = block.split_at(kind.bytes());
+        let (scales, minima) = floats.split_at(2 * ROWS);
+        if kind == Codes::FourMin {
+            offset += weighted(minima, &slopes).iter().sum::<f32>();
         }
+        add_codes(kind, codes, &weighted(scales, &slopes), &mut sums);
     }
-    for ((out, sums), offset) in out.chunks_exact_mut(BLOCK).zip(&sums).zip(offsets) {
-        for (out, sums) in out.chunks_exact_mut(QUAD).zip(sums) {
-            for (column, out) in out.iter_mut().enumerate() {
-                *out = offset + sums.iter().skip(column).step_by(QUAD).sum::<f32>();
-            }
+    for (out, sums) in out.chunks_exact_mut(QUAD).zip(&sums) {
+        for (column, out) in out.iter_mut().enumerate() {
+            *out += offset + sums.iter().skip(column).step_by(QUAD).sum::<f32>();
         }
     }
 }
@@ -92,20 +89,13 @@ fn weighted(halves: &[u8], slopes: &[f32; ROWS]) -> [f32; ROWS] {
     }
     let mut weighted = [0.0; ROWS];
     numbers.convert_to_f32_slice(&mut weighted);
-    weighted
-        .iter_mut()
-        .zip(slopes)
-        .for_each(|(x, slope)| *x *= slope);
+    let pairs = weighted.iter_mut().zip(slopes);
+    pairs.for_each(|(x, slope)| *x *= slope);
     weighted
 }
 
 /// Adds the codes of a block, less what stands for zero, times the factors of their rows.
-fn add_codes(
-    kind: Codes,
-    codes: &[u8],
-    factors: &[f32; ROWS],
-    sums: &mut [[f32; SUMS]; BLOCK / QUAD],
-) {
+fn add_codes(kind: Codes, codes: &[u8], factors: &[f32; ROWS], sums: &mut Sums) {
     let zero = kind.zero();
     wide(
         #[inline(always)]
@@ -136,13 +126,10 @@ fn add_quad(
     codes: &[u8],
     number: impl Fn(u8) -> i32,
     factors: &[f32; ROWS * QUAD],
-    sums: &mut [f32; SUMS],
+    sums: &mut [f32; ROWS * QUAD],
 ) {
-    let rows = codes.chunks_exact(SUMS).zip(factors.chunks_exact(SUMS));
-    for (codes, factors) in rows {
-        for ((sum, &code), &factor) in sums.iter_mut().zip(codes).zip(factors) {
-            *sum = factor.mul_add(number(code) as f32, *sum);
-        }
+    for ((sum, &code), &factor) in sums.iter_mut().zip(codes).zip(factors) {
+        *sum = factor.mul_add(number(code) as f32, *sum);
     }
 }
 

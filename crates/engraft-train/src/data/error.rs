@@ -33,7 +33,7 @@ impl DataError {
         }
     }
 
-    pub(crate) fn line(path: &Path, line: usize, problem: impl Into<String>) -> Self {
+    pub fn line(path: &Path, line: usize, problem: impl Into<String>) -> Self {
         Self::Line {
             path: path.to_owned(),
             line,

@@ -1,8 +1,12 @@
-//! `engraft compare`: methods by seeds on a recipe's distillation step.
+//! `engraft compare`: methods by seeds on a recipe's distillation step; `compare decode` compares
+//! decoding.
+
+mod decode;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use anyhow::Context;
+use clap::{Args, Subcommand};
 use engraft_nets::files::write_file;
 
 use crate::{
@@ -12,9 +16,13 @@ use crate::{
 };
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Compare {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// A YAML file, or the name of an embedded recipe; its first distill step is the contest.
-    recipe: String,
+    #[arg(required = true)]
+    recipe: Option<String>,
     /// Names as `engraft methods` lists them; the first is the baseline.
     #[arg(long, value_delimiter = ',', required = true)]
     methods: Vec<String>,
@@ -32,12 +40,22 @@ pub(super) struct Compare {
     device: String,
 }
 
+#[derive(Subcommand)]
+enum Other {
+    /// Compare decoding methods on conflicts of memory and context, template by template.
+    Decode(decode::Decode),
+}
+
 impl Compare {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        if let Some(Other::Decode(decode)) = self.other {
+            return decode.run();
+        }
+        let recipe = self.recipe.context("name a recipe")?;
         for method in &self.methods {
             super::verbs::known(method)?;
         }
-        let mut recipe = Recipe::load(&self.recipe)?;
+        let mut recipe = Recipe::load(&recipe)?;
         for change in &self.set {
             recipe.set(change)?;
         }

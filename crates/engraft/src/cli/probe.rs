@@ -59,7 +59,8 @@ impl Probe {
     }
 }
 
-fn line(found: &Measurement) -> String {
+/// A measurement for people.
+pub(super) fn line(found: &Measurement) -> String {
     let interval = found.shown_interval();
     let interval = if interval.is_empty() {
         String::new()

@@ -94,6 +94,21 @@ impl Asked {
         self.span = self.span.start + 1..self.span.end + 1;
     }
 
+    /// The same without its context, where it has one.
+    pub fn alone(&self) -> Self {
+        let full = self.question.clone().unwrap_or_else(|| self.full.clone());
+        Self {
+            span: 0..full.len(),
+            question: None,
+            full,
+        }
+    }
+
+    /// Whether the answer begins a line: its first word has no space before it.
+    pub fn ends_a_line(&self, tokenizer: &Tokenizer) -> bool {
+        tokenizer.decode_whole(&self.full).ends_with('\n')
+    }
+
     /// Tokens of the whole prompt.
     pub fn tokens(&self) -> &[u32] {
         &self.full

@@ -2,9 +2,25 @@
 
 use crate::support::Workplace;
 
-const VERBS: [&str; 12] = [
-    "run", "train", "distill", "teach", "prune", "augment", "compare", "probe", "methods",
-    "ledger", "pull", "models",
+const VERBS: [&str; 18] = [
+    "run",
+    "train",
+    "distill",
+    "teach",
+    "prune",
+    "augment",
+    "compare",
+    "probe",
+    "generate",
+    "chat",
+    "score",
+    "heads",
+    "overshadow",
+    "graph",
+    "methods",
+    "ledger",
+    "pull",
+    "models",
 ];
 
 #[test]

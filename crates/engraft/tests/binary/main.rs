@@ -11,6 +11,7 @@ mod bad_models;
 mod bad_places;
 mod bad_recipes;
 mod compare;
+mod decoding;
 mod facts;
 mod generate;
 mod gguf;

@@ -1,9 +1,10 @@
 //! How often rare facts are answered with popular ones: linear in the logarithm of a ratio.
 
 use engraft_method::parity::{Case, ParityError};
+use serde::{Deserialize, Serialize};
 
 /// `rate = slope · ln(ratio / critical)`, fitted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Law {
     /// Rate gained where the natural logarithm of the ratio grows by 1.
     pub slope: f64,

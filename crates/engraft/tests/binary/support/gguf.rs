@@ -140,6 +140,12 @@ impl Gguf {
         file
     }
 
+    /// Gives the model a chat template.
+    pub fn chat(&mut self, template: &str) {
+        let entry = ("tokenizer.chat_template", TEXT, text(template));
+        self.metadata.push(entry);
+    }
+
     /// Replaces the value of a key.
     pub fn set(&mut self, key: &str, value: Vec<u8>) {
         let mut entries = self.metadata.iter_mut();

@@ -1,0 +1,103 @@
+//! `engraft compare decode`: methods side by side on conflicts of memory and context.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engraft_files::atomic::write_file;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::{
+    decoding::{
+        Bounds, Choice, Decoder, ModelFlags,
+        conflicts::{Conflict, Template},
+        contest::{Contest, table},
+        rows::rows,
+    },
+    say::say,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Decode {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// JSONL of {"question", "context", "answer", "memory"}: the context's answer and the remembered
+    /// one, each a text or several; a "lead" begins the answer.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Methods with settings, the first as the baseline: `greedy,cad,ck-plug:alpha=0.25`.
+    #[arg(long, value_delimiter = ',', required = true)]
+    methods: Vec<Choice>,
+    /// A weaker model of the same tokenizer, for methods that compare with one.
+    #[arg(long, value_name = "MODEL")]
+    amateur: Option<PathBuf>,
+    /// plain, qa, labelled, chat, or a text with {context}, {question} and {lead}; repeatable. All four
+    /// where none is named: results depend on the template.
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Vec<Template>,
+    /// Most tokens of an answer.
+    #[arg(long, default_value_t = 16)]
+    max_tokens: usize,
+    /// Stop before this text. Repeatable [default: a new line].
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Only so many lines of the file.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Of methods that draw.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Write table and answers as JSON.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Decode {
+    pub(in crate::cli) fn run(mut self) -> anyhow::Result<()> {
+        let mut conflicts: Vec<Conflict> = rows(&self.data)?;
+        conflicts.truncate(self.limit.unwrap_or(usize::MAX));
+        if self.template.is_empty() {
+            self.template = Template::all();
+        }
+        if self.stop.is_empty() {
+            self.stop.push("\n".to_owned());
+        }
+        let mut decoder = Decoder::load(&self.model)?;
+        if let Some(amateur) = &self.amateur {
+            decoder = decoder.with_amateur(amateur, &self.model)?;
+        }
+        let contest = Contest {
+            conflicts: &conflicts,
+            templates: &self.template,
+            methods: &self.methods,
+            bounds: Bounds {
+                tokens: self.max_tokens,
+                alternatives: 0,
+                seed: self.seed,
+            },
+            stops: &self.stop,
+        };
+        let answers = conflicts.len() * self.template.len() * self.methods.len();
+        let bar = ProgressBar::new(answers as u64);
+        let given = contest.run(&decoder, &mut || bar.inc(1))?;
+        bar.finish_and_clear();
+        let lines = contest.lines(&given);
+        say(&format!(
+            "{} questions, {} templates, {} methods; 95 % bootstrap intervals over questions\n{}",
+            conflicts.len(),
+            self.template.len(),
+            self.methods.len(),
+            table(&lines)
+        ));
+        if let Some(path) = &self.out {
+            let methods = self.methods.iter();
+            let settings: Vec<_> = methods
+                .map(|method| json!({ "method": method.name, "settings": method.settings }))
+                .collect();
+            let whole = json!({ "methods": settings, "lines": lines, "answers": given });
+            write_file(path, &serde_json::to_vec_pretty(&whole)?)?;
+            say(&format!("\nwritten  {}\n", path.display()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! `engraft overshadow`: which conditions of prompts a model probably ignores.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use engraft_decode::methods::overshadow::{Finding, Overshadow, Report};
+use engraft_runtime::{Ask, Blind, CausalLm, Feed};
+use serde::Deserialize;
+
+use crate::{
+    decoding::{Asked, Decoder, ModelFlags, rows::rows},
+    say::say,
+};
+
+#[derive(Args)]
+pub(super) struct Guard {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// JSONL of {"prompt", "condition"}: words of the prompt that may be ignored. With "ignored" (true
+    /// or false) the alarm is judged; with "ratio" too, the law of popularity is fitted.
+    #[arg(long, value_name = "FILE")]
+    prompts: PathBuf,
+    /// The report to write, for `generate --method overshadow --report`.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What stands where a condition is taken out; a line may have a "neutral" of its own.
+    #[arg(long, default_value = "")]
+    neutral: String,
+    /// A token is plausible at this many times the probability of the most probable one.
+    #[arg(long, default_value_t = Overshadow::default().alpha)]
+    alpha: f32,
+    /// The alarm's threshold where the file does not say what was ignored, in nats.
+    #[arg(long, default_value_t = Overshadow::default().tau)]
+    tau: f32,
+    /// Leave the model's chat template out.
+    #[arg(long)]
+    raw: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    prompt: String,
+    condition: String,
+    #[serde(default)]
+    neutral: Option<String>,
+    #[serde(default)]
+    ignored: Option<bool>,
+    #[serde(default)]
+    ratio: Option<f64>,
+}
+
+impl Guard {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.alpha > 0.0 && self.alpha <= 1.0,
+            "--alpha is {}; it must be above 0 and at most 1",
+            self.alpha
+        );
+        let rows: Vec<Row> = rows(&self.prompts)?;
+        let decoder = Decoder::load(&self.model)?;
+        let mut findings = Vec::new();
+        for (at, row) in rows.into_iter().enumerate() {
+            let place = || format!("{}, item {}", self.prompts.display(), at + 1);
+            findings.push(self.find(&decoder, row).with_context(place)?);
+        }
+        let report = Report::of(decoder.hash()?, findings, self.tau.into());
+        report.write(&self.out)?;
+        for found in &report.findings {
+            let verdict = match found.reaction() <= report.tau {
+                true => "probably ignored",
+                false => "heard",
+            };
+            say(&format!(
+                "{verdict:<17} reaction {:>7.3}  entropy {:>6.3}  `{}` in {:?}\n",
+                found.reaction(),
+                found.entropy,
+                found.condition,
+                found.prompt
+            ));
+        }
+        if let (Some(auroc), Some(f1)) = (report.auroc, report.best_f1) {
+            let confidence = report.auroc_of_confidence.unwrap_or(f64::NAN);
+            say(&format!(
+                "\nAUROC {auroc:.3} (confidence alone {confidence:.3}), best F1 {f1:.3} at {:.3} nats; the \
+                 threshold was chosen on these prompts\n",
+                report.tau
+            ));
+        }
+        if let Some(law) = &report.law {
+            say(&format!(
+                "ignored = {:.3} · ln(ratio) {:+.3}, R² {:.3}, none below a ratio of {:.2}\n",
+                law.slope, law.intercept, law.r2, law.critical
+            ));
+        }
+        say(&format!("written  {}\n", self.out.display()));
+        Ok(())
+    }
+
+    fn find(&self, decoder: &Decoder, row: Row) -> anyhow::Result<Finding> {
+        let condition = row.condition.trim();
+        anyhow::ensure!(
+            !condition.is_empty() && row.prompt.contains(condition),
+            "the condition `{condition}` does not stand in the prompt; copy it from there"
+        );
+        let neutral = row.neutral.as_deref().unwrap_or(&self.neutral);
+        // What is taken out takes the space before it along.
+        let reduced = match neutral.is_empty() {
+            true => row
+                .prompt
+                .replacen(&format!(" {condition}"), "", 1)
+                .replacen(condition, "", 1),
+            false => row.prompt.replacen(condition, neutral, 1),
+        };
+        let full = self.logits(decoder, &row.prompt)?;
+        let reduced = self.logits(decoder, &reduced)?;
+        let condition = condition.to_owned();
+        let found = Finding::of(row.prompt, condition, &full, &reduced, self.alpha);
+        Ok(Finding {
+            ignored: row.ignored,
+            ratio: row.ratio,
+            ..found
+        })
+    }
+
+    fn logits(&self, decoder: &Decoder, prompt: &str) -> anyhow::Result<Vec<f32>> {
+        let asked = Asked::question(&decoder.tokenizer, prompt, None, self.raw)?;
+        let mut stream = decoder.model.stream();
+        let feed = Feed {
+            stream: &mut stream,
+            tokens: asked.tokens(),
+            ask: Ask::Last,
+        };
+        Ok(decoder.model.forward(&mut [feed], &mut Blind)?)
+    }
+}

@@ -1,0 +1,146 @@
+//! `engraft score`: how probable a model finds texts, completions and choices.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use engraft_files::atomic::write_file;
+use engraft_probe::{Entry, Ledger, Measurement, ledger::Artifact};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::{
+    decoding::{
+        Choice, Decoder, ModelFlags,
+        scoring::{Found, Scoring, measurements, read},
+    },
+    machine,
+    say::say,
+};
+
+#[derive(Args)]
+pub(super) struct Score {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// JSONL of {"text"}, {"prompt", "completion"} or {"prompt", "choices", "answer"}, with a "context"
+    /// where there is one; or plain text.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Score under a decoding method, with settings: `cad:alpha=1`. Texts are always scored plainly.
+    #[arg(long, value_name = "METHOD")]
+    method: Option<Choice>,
+    /// A weaker model of the same tokenizer, for methods that compare with one.
+    #[arg(long, value_name = "MODEL")]
+    amateur: Option<PathBuf>,
+    /// Write prompts by the model's chat template instead of as they are.
+    #[arg(long)]
+    chat: bool,
+    /// Only so many lines of the file.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Tokens of a long text that are read together; the first of each is not scored.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..))]
+    window: u32,
+    /// Print JSON lines.
+    #[arg(long)]
+    json: bool,
+    /// Write what was found of every item, JSON lines.
+    #[arg(long, value_name = "FILE")]
+    items: Option<PathBuf>,
+    /// Add the numbers to this ledger: RUN/ledger.jsonl.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+}
+
+impl Score {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let mut items = read(&self.data)?;
+        items.truncate(self.limit.unwrap_or(usize::MAX));
+        let mut decoder = Decoder::load(&self.model)?;
+        if let Some(amateur) = &self.amateur {
+            decoder = decoder.with_amateur(amateur, &self.model)?;
+        }
+        let scoring = Scoring {
+            decoder: &decoder,
+            method: self.method.as_ref(),
+            raw: !self.chat,
+            window: self.window as usize,
+        };
+        let bar = ProgressBar::new(items.len() as u64);
+        let mut found: Vec<Found> = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let one = scoring.find(item);
+            found.extend(one.with_context(|| format!("{}, item {}", self.data.display(), at + 1))?);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let name = self.data.file_name().unwrap_or_default().to_string_lossy();
+        let name = match &self.method {
+            Some(method) => format!("{name} by {}", method.name),
+            None => name.into_owned(),
+        };
+        let measured = measurements(&name, &found);
+        for measurement in &measured {
+            let line = match self.json {
+                true => serde_json::to_string(measurement)?,
+                false => super::probe::line(measurement),
+            };
+            say(&format!("{line}\n"));
+        }
+        if let Some(path) = &self.items {
+            let mut lines = String::new();
+            for one in &found {
+                lines.push_str(&format!("{}\n", serde_json::to_string(one)?));
+            }
+            write_file(path, lines.as_bytes())?;
+        }
+        if let Some(path) = &self.ledger {
+            Ledger::open(path)?.append(self.entry(&decoder, measured)?)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, decoder: &Decoder, measured: Vec<Measurement>) -> anyhow::Result<Entry> {
+        let data = std::fs::read(&self.data)?;
+        let inputs = [
+            (
+                "model",
+                self.model.model.display().to_string(),
+                decoder.hash()?,
+            ),
+            (
+                "data",
+                self.data.display().to_string(),
+                blake3::hash(&data).to_hex().to_string(),
+            ),
+        ]
+        .map(|(role, name, hash)| Artifact {
+            role: role.to_owned(),
+            name,
+            hash,
+        });
+        let config = json!({
+            "method": self.method.as_ref().map(|method| &method.name),
+            "settings": self.method.as_ref().map(|method| &method.settings),
+            "chat": self.chat,
+            "limit": self.limit,
+            "window": self.window,
+            "precision": format!("{:?}", self.model.precision).to_lowercase(),
+        });
+        let id = blake3::hash(json!([inputs, config]).to_string().as_bytes());
+        Ok(Entry {
+            version: 1,
+            id: id.to_hex().to_string(),
+            time: machine::now(),
+            run: "score".to_owned(),
+            step: "score".to_owned(),
+            verb: "score".to_owned(),
+            what: format!("scored {}", self.data.display()),
+            config,
+            inputs: inputs.to_vec(),
+            measurements: measured,
+            machine: format!("cpu, {:?}", decoder.model.kernel()),
+            ..Entry::default()
+        })
+    }
+}

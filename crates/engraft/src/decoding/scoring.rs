@@ -1,0 +1,373 @@
+//! How probable a model finds given texts, completions and choices.
+
+use std::path::Path;
+
+use engraft_decode::{Pasts, logits::log_softmax};
+use engraft_probe::{Measurement, bootstrap, measurement::Unit};
+use engraft_runtime::{Ask, Blind, CausalLm, Feed};
+use engraft_train::data::{DataError, read_text};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Asked, Choice, Decoder, rows::rows_as};
+
+/// Something to score.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A text, token by token.
+    Text(String),
+    Completion(Completion),
+    Choices(Choices),
+}
+
+/// A prompt and how it goes on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Completion {
+    #[serde(default)]
+    pub context: Option<String>,
+    pub prompt: String,
+    pub completion: String,
+}
+
+/// A prompt and several ways to go on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Choices {
+    #[serde(default)]
+    pub context: Option<String>,
+    pub prompt: String,
+    pub choices: Vec<String>,
+    /// Which of them are right, from 0.
+    pub answer: Right,
+}
+
+/// One right choice, or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Right {
+    One(usize),
+    Several(Vec<usize>),
+}
+
+/// What was found about an item.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Found {
+    Text {
+        tokens: usize,
+        /// Natural logarithm.
+        log_probability: f64,
+    },
+    Completion {
+        tokens: usize,
+        log_probability: f64,
+        /// Whether each of its tokens is the most probable one.
+        greedy: bool,
+    },
+    Choices {
+        log_probabilities: Vec<f64>,
+        tokens: Vec<usize>,
+        chosen: usize,
+        chosen_by_token: usize,
+        right: bool,
+        right_by_token: bool,
+        /// Share of the choices' probability that the right ones have.
+        right_mass: f64,
+    },
+}
+
+/// How items are scored.
+pub struct Scoring<'a> {
+    pub decoder: &'a Decoder,
+    /// Nothing for the plain model.
+    pub method: Option<&'a Choice>,
+    /// Whether prompts are left as they are, without the chat template.
+    pub raw: bool,
+    /// Tokens of a text that are read together; the first of each is not scored.
+    pub window: usize,
+}
+
+/// Reads items: JSON lines, or a text as a whole.
+///
+/// # Errors
+/// A file or line that holds none, in one sentence.
+pub fn read(path: &Path) -> Result<Vec<Item>, DataError> {
+    let name = path.to_string_lossy();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    match plain.ends_with(".jsonl") {
+        true => rows_as(path, item),
+        false => Ok(vec![Item::Text(read_text(path)?)]),
+    }
+}
+
+fn item(row: Value) -> Result<Item, String> {
+    let has = |key: &str| row.get(key).is_some();
+    let fail = |error: serde_json::Error| error.to_string();
+    if has("choices") {
+        let choices: Choices = serde_json::from_value(row).map_err(fail)?;
+        let (count, right) = (choices.choices.len(), choices.right());
+        return match count >= 2 && !right.is_empty() && right.iter().all(|at| *at < count) {
+            true => Ok(Item::Choices(choices)),
+            false => Err(format!(
+                "`answer` names none of {count} choices; give two or more and count from 0"
+            )),
+        };
+    }
+    if has("completion") {
+        return serde_json::from_value(row)
+            .map(Item::Completion)
+            .map_err(fail);
+    }
+    match row.get("text").and_then(Value::as_str) {
+        Some(text) => Ok(Item::Text(text.to_owned())),
+        None => Err(
+            "has no `text`, no `prompt` and `completion`, no `prompt`, `choices` and `answer`"
+                .to_owned(),
+        ),
+    }
+}
+
+impl Choices {
+    fn right(&self) -> &[usize] {
+        match &self.answer {
+            Right::One(at) => std::slice::from_ref(at),
+            Right::Several(all) => all,
+        }
+    }
+}
+
+impl Scoring<'_> {
+    /// What is found about an item; a long text is several.
+    ///
+    /// # Errors
+    /// A prompt that lacks what the method needs, or one that is too long.
+    pub fn find(&self, item: &Item) -> anyhow::Result<Vec<Found>> {
+        match item {
+            Item::Text(text) => self.text(text),
+            Item::Completion(pair) => {
+                let asked = self.ask(&pair.prompt, pair.context.as_deref())?;
+                let (tokens, logs) = self.given(&asked, &pair.completion, &mut Pasts::default())?;
+                let greedy = self.greedy(&asked, &tokens)?;
+                Ok(vec![Found::Completion {
+                    tokens: tokens.len(),
+                    log_probability: sum(&logs),
+                    greedy,
+                }])
+            }
+            Item::Choices(choices) => Ok(vec![self.choices(choices)?]),
+        }
+    }
+
+    fn choices(&self, item: &Choices) -> anyhow::Result<Found> {
+        let asked = self.ask(&item.prompt, item.context.as_deref())?;
+        let mut pasts = Pasts::default();
+        let mut log_probabilities = Vec::new();
+        let mut tokens = Vec::new();
+        for choice in &item.choices {
+            let (given, logs) = self.given(&asked, choice, &mut pasts)?;
+            log_probabilities.push(sum(&logs));
+            tokens.push(given.len());
+        }
+        let by_token: Vec<f64> = log_probabilities
+            .iter()
+            .zip(&tokens)
+            .map(|(log, count)| log / (*count).max(1) as f64)
+            .collect();
+        let (chosen, chosen_by_token) =
+            (first_largest(&log_probabilities), first_largest(&by_token));
+        let right = item.right();
+        let most = log_probabilities[chosen];
+        let mass = |log: f64| match most == f64::NEG_INFINITY {
+            true => 1.0,
+            false => (log - most).exp(),
+        };
+        let all: f64 = log_probabilities.iter().map(|&log| mass(log)).sum();
+        let of_right: f64 = right.iter().map(|&at| mass(log_probabilities[at])).sum();
+        Ok(Found::Choices {
+            chosen,
+            chosen_by_token,
+            right: right.contains(&chosen),
+            right_by_token: right.contains(&chosen_by_token),
+            right_mass: of_right / all,
+            log_probabilities,
+            tokens,
+        })
+    }
+
+    fn ask(&self, prompt: &str, context: Option<&str>) -> anyhow::Result<Asked> {
+        Asked::question(&self.decoder.tokenizer, prompt, context, self.raw)
+    }
+
+    /// The tokens of a completion and their log-probabilities.
+    fn given(
+        &self,
+        asked: &Asked,
+        completion: &str,
+        pasts: &mut Pasts<engraft_runtime::Sequence>,
+    ) -> anyhow::Result<(Vec<u32>, Vec<f32>)> {
+        let tokens = self.decoder.tokenizer.encode(completion);
+        anyhow::ensure!(!tokens.is_empty(), "a completion is empty; remove the line");
+        let plain;
+        let method = match self.method {
+            Some(method) => method,
+            None => {
+                plain = "greedy".parse::<Choice>()?;
+                &plain
+            }
+        };
+        let mut way = self.decoder.way(&method.entry, &method.settings)?;
+        let logs = self.decoder.score(asked, &mut way, pasts, &tokens);
+        let logs = logs.map_err(|problem| anyhow::anyhow!("{}: {problem}", method.name))?;
+        Ok((tokens, logs))
+    }
+
+    /// Whether the plain model would say these tokens.
+    fn greedy(&self, asked: &Asked, given: &[u32]) -> anyhow::Result<bool> {
+        let model = &self.decoder.model;
+        let tokens = [asked.tokens(), given].concat();
+        let mut stream = model.stream();
+        let (before, rest) = tokens.split_at(asked.tokens().len() - 1);
+        if !before.is_empty() {
+            let feed = Feed {
+                stream: &mut stream,
+                tokens: before,
+                ask: Ask::Nothing,
+            };
+            model.forward(&mut [feed], &mut Blind)?;
+        }
+        let feed = Feed {
+            stream: &mut stream,
+            tokens: &rest[..given.len()],
+            ask: Ask::All,
+        };
+        let logits = model.forward(&mut [feed], &mut Blind)?;
+        let rows = logits.chunks_exact(model.shape().vocab);
+        Ok(rows
+            .zip(given)
+            .all(|(row, &token)| engraft_decode::logits::argmax(row) == token as usize))
+    }
+
+    /// A text window by window.
+    fn text(&self, text: &str) -> anyhow::Result<Vec<Found>> {
+        let model = &self.decoder.model;
+        let tokens = self.decoder.tokenizer.encode(text);
+        let vocab = model.shape().vocab;
+        let mut all = Vec::new();
+        for window in tokens.chunks(self.window).filter(|window| window.len() > 1) {
+            let mut stream = model.stream();
+            let mut log_probability = 0.0;
+            for (at, piece) in window[..window.len() - 1].chunks(PIECE).enumerate() {
+                let feed = Feed {
+                    stream: &mut stream,
+                    tokens: piece,
+                    ask: Ask::All,
+                };
+                let logits = model.forward(&mut [feed], &mut Blind)?;
+                let next = &window[at * PIECE + 1..];
+                for (row, &token) in logits.chunks_exact(vocab).zip(next) {
+                    log_probability += f64::from(log_softmax(row)[token as usize]);
+                }
+            }
+            all.push(Found::Text {
+                tokens: window.len() - 1,
+                log_probability,
+            });
+        }
+        anyhow::ensure!(!all.is_empty(), "a text has fewer than two tokens");
+        Ok(all)
+    }
+}
+
+/// Tokens whose logits are in memory together.
+const PIECE: usize = 64;
+
+fn sum(logs: &[f32]) -> f64 {
+    logs.iter().map(|&log| f64::from(log)).sum()
+}
+
+fn first_largest(values: &[f64]) -> usize {
+    let better = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
+    (0..values.len()).fold(0, better)
+}
+
+/// What the items say together. `name` is what was scored.
+pub fn measurements(name: &str, found: &[Found]) -> Vec<Measurement> {
+    let mut texts: Vec<(f64, f64)> = Vec::new();
+    let mut logs: Vec<(usize, f64)> = Vec::new();
+    let mut exact: Vec<(usize, f64)> = Vec::new();
+    let (mut right, mut by_token, mut mass) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, one) in found.iter().enumerate() {
+        match one {
+            Found::Text {
+                tokens,
+                log_probability,
+            } => texts.push((*tokens as f64, *log_probability)),
+            Found::Completion {
+                log_probability,
+                greedy,
+                ..
+            } => {
+                logs.push((at, *log_probability));
+                exact.push((at, f64::from(*greedy)));
+            }
+            Found::Choices {
+                right: one,
+                right_by_token,
+                right_mass,
+                ..
+            } => {
+                right.push((at, f64::from(*one)));
+                by_token.push((at, f64::from(*right_by_token)));
+                mass.push((at, *right_mass));
+            }
+        }
+    }
+    let mut all = Vec::new();
+    if !texts.is_empty() {
+        all.push(perplexity(format!("{name}: perplexity of a token"), &texts));
+    }
+    let shares = [
+        ("log-probability of the completion", Unit::Nats, logs),
+        ("completion is the most probable", Unit::Share, exact),
+        ("right choice by log-probability", Unit::Share, right),
+        (
+            "right choice by log-probability a token",
+            Unit::Share,
+            by_token,
+        ),
+        (
+            "probability of the right among the choices",
+            Unit::Share,
+            mass,
+        ),
+    ];
+    for (what, unit, values) in shares {
+        if !values.is_empty() {
+            all.push(Measurement::mean(format!("{name}: {what}"), unit, &values));
+        }
+    }
+    all
+}
+
+/// Of windows of (tokens, log-probability), which are what is drawn for the interval.
+fn perplexity(probe: String, windows: &[(f64, f64)]) -> Measurement {
+    let tokens: f64 = windows.iter().map(|(tokens, _)| tokens).sum();
+    let mean_tokens = tokens / windows.len() as f64;
+    let per_window: Vec<(usize, f64)> = windows
+        .iter()
+        .enumerate()
+        .map(|(at, (_, log))| (at, -log / mean_tokens))
+        .collect();
+    let value = windows.iter().map(|(_, log)| -log).sum::<f64>() / tokens;
+    let interval = bootstrap(&per_window, &probe).map(|range| engraft_probe::Interval {
+        low: range.low.exp(),
+        high: range.high.exp(),
+    });
+    Measurement {
+        value: value.exp(),
+        n: tokens as usize,
+        interval,
+        unit: Unit::Perplexity,
+        on_training_data: false,
+        probe,
+    }
+}

@@ -1,0 +1,372 @@
+//! Conversations, scores, comparisons, and the files that decoding reads: each made by its verb, used by
+//! another and refused where it is not whole or belongs elsewhere.
+
+use crate::support::{Gguf, Told, Workplace};
+use serde_json::Value;
+
+const CONFLICTS: &str = concat!(
+    r#"{"question": "the cat", "context": "the dog sat.", "answer": ["dog", "sat"], "memory": "cat"}"#,
+    "\n",
+    r#"{"question": "the dog", "context": "the cat sat.", "answer": "cat", "memory": "dog", "lead": "the"}"#,
+    "\n",
+);
+
+fn place() -> Workplace {
+    let place = Workplace::new();
+    place.write("tiny.gguf", Gguf::sound().bytes());
+    place.write("notes.txt", "the dog sat.\nthe cat sat on the mat.\n");
+    place.write("conflicts.jsonl", CONFLICTS);
+    place
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn scores_of_texts_completions_and_choices_agree_with_each_other() {
+    let place = place();
+    place.write(
+        "items.jsonl",
+        concat!(
+            r#"{"text": "the cat sat on the mat"}"#,
+            "\n",
+            r#"{"prompt": "the cat", "completion": " sat"}"#,
+            "\n",
+            r#"{"prompt": "the cat", "choices": [" sat", " on the mat"], "answer": 0}"#,
+            "\n",
+        ),
+    );
+    let score = ["score", "--model", "tiny.gguf", "--data", "items.jsonl"];
+    let more = [
+        "--items",
+        "found.jsonl",
+        "--ledger",
+        "ledger.jsonl",
+        "--json",
+    ];
+    let told = place.engraft(&[&score[..], &more].concat()).done();
+    assert_eq!(told.lines().count(), 6, "{told}");
+    assert!(told.contains("perplexity of a token"), "{told}");
+    let found: Vec<Value> = place.read("found.jsonl").lines().map(json).collect();
+    let completion = found[1]["log_probability"].as_f64().expect("a number");
+    let choice = found[2]["log_probabilities"][0].as_f64().expect("a number");
+    assert!((completion - choice).abs() < 1e-4, "{completion} {choice}");
+    assert!(completion < 0.0);
+    let ledger = json(place.read("ledger.jsonl").lines().next().expect("an entry"));
+    assert_eq!(ledger["verb"], "score");
+    assert_eq!(ledger["measurements"].as_array().map(Vec::len), Some(6));
+    // Weighed with nothing, a contrast with the context is the plain model.
+    place.write(
+        "context.jsonl",
+        r#"{"context": "the dog", "prompt": "the cat", "completion": " sat"}"#,
+    );
+    let with = |method: &str| {
+        let words = [
+            "score",
+            "--model",
+            "tiny.gguf",
+            "--data",
+            "context.jsonl",
+            "--method",
+            method,
+        ];
+        let told = place.engraft(&[&words[..], &["--json"]].concat()).done();
+        json(told.lines().next().expect("a line"))["value"]
+            .as_f64()
+            .expect("a number")
+    };
+    assert!((with("greedy") - with("cad:alpha=0")).abs() < 1e-4);
+}
+
+#[test]
+fn methods_are_compared_on_every_template_and_the_answers_are_kept() {
+    let place = place();
+    let compare = [
+        "compare",
+        "decode",
+        "--model",
+        "tiny.gguf",
+        "--data",
+        "conflicts.jsonl",
+        "--methods",
+        "greedy,cad:alpha=0,beam:num_beams=2",
+        "--template",
+        "qa",
+        "--template",
+        "{context}\\n{question} is",
+        "--out",
+        "table.json",
+    ];
+    let told = place.engraft(&compare).done();
+    assert!(
+        told.starts_with("2 questions, 2 templates, 3 methods"),
+        "{told}"
+    );
+    assert!(
+        told.contains("all templates") && told.contains("cad:alpha=0"),
+        "{told}"
+    );
+    let table = json(&place.read("table.json"));
+    let answers = table["answers"].as_array().expect("answers");
+    assert_eq!(answers.len(), 12);
+    for answer in answers.iter().filter(|one| one["method"] == "cad:alpha=0") {
+        let same = |other: &&Value| {
+            other["method"] == "greedy"
+                && other["row"] == answer["row"]
+                && other["template"] == answer["template"]
+        };
+        let greedy = answers.iter().find(same).expect("the baseline's answer");
+        assert_eq!(greedy["text"], answer["text"]);
+    }
+    for line in table["lines"].as_array().expect("lines") {
+        let share = |side: &str| line[side]["value"].as_f64().expect("a share");
+        let all = share("memory") + share("context") + share("neither");
+        assert!((all - 1.0).abs() < 1e-9, "{line}");
+    }
+}
+
+#[test]
+fn graphs_heads_and_reports_are_made_used_and_belong_to_their_model() {
+    let place = place();
+    let build = [
+        "graph",
+        "build",
+        "--model",
+        "tiny.gguf",
+        "--corpus",
+        "notes.txt",
+        "--out",
+    ];
+    place
+        .engraft(&[&build[..], &["graph.json"]].concat())
+        .done();
+    place
+        .engraft(&[
+            "graph",
+            "merge",
+            "graph.json",
+            "graph.json",
+            "--out",
+            "both.json",
+        ])
+        .done();
+    let ask = [
+        "generate",
+        "--model",
+        "tiny.gguf",
+        "the cat",
+        "--raw",
+        "--max-tokens",
+        "3",
+    ];
+    let by = |more: &[&str]| place.engraft(&[&ask[..], more].concat()).done();
+    let plain = by(&[]);
+    let unweighed = ["--method", "grad", "--graph", "both.json", "--alpha", "0"];
+    assert_eq!(by(&unweighed), plain);
+
+    place.write(
+        "facts.jsonl",
+        [CONFLICTS, CONFLICTS]
+            .concat()
+            .replace("\"cat\"", "\"the\""),
+    );
+    let heads = [
+        "heads",
+        "--model",
+        "tiny.gguf",
+        "--facts",
+        "facts.jsonl",
+        "--out",
+        "heads.json",
+        "--template",
+        "plain",
+    ];
+    // The weights of this model are drawn: it knows nothing of what the file says.
+    place.refuses(
+        &heads,
+        1,
+        &["two or more conflicts, of which the model knows"],
+    );
+
+    place.write(
+        "prompts.jsonl",
+        r#"{"prompt": "the cat sat", "condition": "cat"}"#,
+    );
+    let report = [
+        "overshadow",
+        "--model",
+        "tiny.gguf",
+        "--prompts",
+        "prompts.jsonl",
+        "--out",
+        "o.json",
+    ];
+    let told = place.engraft(&report).done();
+    assert!(told.contains("`cat` in"), "{told}");
+    by(&[
+        "--method",
+        "overshadow",
+        "--condition",
+        "cat",
+        "--report",
+        "o.json",
+    ]);
+
+    let mut other = Gguf::sound();
+    other.tensors[0].3[0] += 0.5;
+    place.write("other.gguf", other.bytes());
+    for (method, file, said) in [
+        ("grad", "graph.json", "--graph"),
+        ("overshadow", "o.json", "--report"),
+    ] {
+        let words = [
+            "generate",
+            "--model",
+            "other.gguf",
+            "the cat",
+            "--method",
+            method,
+            said,
+            file,
+        ];
+        let condition = if method == "overshadow" {
+            &["--condition", "cat"][..]
+        } else {
+            &[]
+        };
+        place.refuses(&[&words[..], condition].concat(), 1, &[file, "model"]);
+    }
+}
+
+#[test]
+fn a_conversation_from_a_pipe_answers_every_line_until_it_ends() {
+    let place = place();
+    let mut file = Gguf::sound();
+    let template = "{% for m in messages %}{{ m.role }}: {{ m.content }} {% endfor %}";
+    file.chat(template);
+    place.write("tiny.gguf", file.bytes());
+    let talk = |said: &str| {
+        place.write("talk.txt", said);
+        let words = [
+            "chat",
+            "--model",
+            "tiny.gguf",
+            "--method",
+            "greedy",
+            "--max-tokens",
+            "3",
+        ];
+        let mut command = place.command(&words);
+        command.stdin(std::fs::File::open(place.path("talk.txt")).expect("a file"));
+        Told::by(&mut command).done()
+    };
+    let once = talk("a\n/exit\nb\n");
+    assert_eq!(once.lines().count(), 1, "{once:?}");
+    let twice = talk("a\n\n/new\na\n");
+    assert_eq!(
+        twice,
+        [&*once, &*once].concat(),
+        "a new conversation knows nothing of the last"
+    );
+    // The model's context of 64 tokens is soon full: that is said, and the conversation goes on.
+    assert!(
+        talk(&"hello there, how are you\n".repeat(6))
+            .lines()
+            .count()
+            >= 6
+    );
+}
+
+#[test]
+fn an_answer_is_a_page_that_escapes_what_it_shows() {
+    let place = place();
+    place.write("notes.txt", "<b>the dog</b> sat.\n");
+    let words = [
+        "generate",
+        "--model",
+        "tiny.gguf",
+        "the <i>cat</i>",
+        "--context",
+        "notes.txt",
+        "--method",
+        "cad",
+        "--html",
+        "page.html",
+        "--max-tokens",
+        "4",
+    ];
+    place.engraft(&words).done();
+    let page = place.read("page.html");
+    assert!(
+        page.contains("the &lt;i&gt;cat&lt;") && page.contains("&lt;b&gt;the dog"),
+        "{page}"
+    );
+    assert!(!page.contains("<i>cat"), "{page}");
+}
+
+#[test]
+fn what_the_verbs_cannot_use_is_one_error() {
+    let place = place();
+    place.write("bad.jsonl", "{\"question\": \"q\"}\n");
+    place.write(
+        "empty-choice.jsonl",
+        r#"{"prompt": "a", "choices": ["b", "c"], "answer": 2}"#,
+    );
+    place.write("broken.json", "{");
+    let model = ["--model", "tiny.gguf"];
+    let decode = ["compare", "decode", "--model", "tiny.gguf", "--data"];
+    let cases: [(Vec<&str>, &[&str]); 9] = [
+        (
+            [&decode[..], &["bad.jsonl", "--methods", "greedy"]].concat(),
+            &["bad.jsonl", "line 1", "context"],
+        ),
+        (
+            [&["score"], &model[..], &["--data", "empty-choice.jsonl"]].concat(),
+            &["empty-choice.jsonl", "line 1", "none of 2 choices"],
+        ),
+        (
+            [&["score"], &model[..], &["--data", "bad.jsonl"]].concat(),
+            &["bad.jsonl", "line 1", "`text`"],
+        ),
+        (
+            [
+                &["graph", "build"],
+                &model[..],
+                &["--corpus", "none", "--out", "g.json"],
+            ]
+            .concat(),
+            &["none"],
+        ),
+        (
+            [
+                &["generate", "x"],
+                &model[..],
+                &["--method", "grad", "--graph", "broken.json"],
+            ]
+            .concat(),
+            &["broken.json", "build it again"],
+        ),
+        (
+            [&["generate", "x"], &model[..], &["--prune", "broken.json"]].concat(),
+            &["broken.json", "score the heads again"],
+        ),
+        (
+            [&["generate", "x"], &model[..], &["--method", "cd"]].concat(),
+            &["--amateur"],
+        ),
+        (
+            [&["generate", "x"], &model[..], &["--method", "kid"]].concat(),
+            &["kid", "`documents`"],
+        ),
+        (
+            ["chat", "--model", "tiny.gguf"].to_vec(),
+            &["tiny.gguf", "chat template"],
+        ),
+    ];
+    for (words, said) in cases {
+        place.refuses(&words, 1, said);
+    }
+    let unknown = [&decode[..], &["conflicts.jsonl", "--methods", "gredy"]].concat();
+    place.refuses(&unknown, 2, &["gredy", "greedy"]);
+}
