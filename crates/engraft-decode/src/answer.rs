@@ -124,7 +124,7 @@ pub fn score<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
             let mut session = Session::new(models, prompt, &mut **steering, pasts)?;
             let mut found = Vec::with_capacity(given.len());
             for &token in given {
-                found.push(log_softmax(&session.next()?.scores)[token as usize]);
+                found.push(log_softmax(&session.scores()?.scores)[token as usize]);
                 session.push(token);
             }
             *pasts = session.pasts();
@@ -141,7 +141,7 @@ fn steered<M: CausalLm>(
     tell: &mut dyn FnMut(Chosen) -> Go,
 ) -> Result<Pasts<M::Stream>, AnswerError> {
     for _ in 0..limits.tokens {
-        let next = session.next()?;
+        let next = session.scores()?;
         let log_probabilities = log_softmax(&next.scores);
         let chosen = match session.draws() {
             true => drawn(&log_probabilities, (limits.uniform)()),

@@ -14,6 +14,7 @@ pub mod methods;
 pub mod processors;
 pub mod prompt;
 pub mod reaction;
+mod reference;
 pub mod session;
 pub mod steering;
 

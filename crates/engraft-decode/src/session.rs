@@ -112,7 +112,7 @@ impl<'a, M: CausalLm> Session<'a, M> {
     ///
     /// # Errors
     /// More tokens than the model's context, or scores that are no numbers.
-    pub fn next(&mut self) -> Result<Next, AnswerError> {
+    pub fn scores(&mut self) -> Result<Next, AnswerError> {
         let model = self.models.model;
         let mut seen = Seen::new(
             self.steering.sites(),

@@ -101,11 +101,18 @@ impl Beam {
 
 impl DecodeMethod for Beam {
     const NAME: &'static str = "beam";
-    const CHECKS: &'static [Check] = &[Check {
-        slug: "decoding-baselines",
-        kind: "beam_search",
-        run: parity::beam_search,
-    }];
+    const CHECKS: &'static [Check] = &[
+        Check {
+            slug: "decoding-baselines",
+            kind: "beam_search",
+            run: parity::beam_search,
+        },
+        Check {
+            slug: "decoding-baselines",
+            kind: "generate",
+            run: parity::answers,
+        },
+    ];
 
     fn check(&self) -> Result<(), String> {
         if self.num_beams == 0 {

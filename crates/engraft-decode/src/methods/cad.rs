@@ -31,6 +31,7 @@ use crate::{
     DecodeMethod, Source, Steering, Step, Target, Told, View, Way,
     logits::{argmax, softmax},
     processors::nucleus,
+    reference,
 };
 
 /// Settings of `cad`.
@@ -84,11 +85,18 @@ impl Cad {
 
 impl DecodeMethod for Cad {
     const NAME: &'static str = "cad";
-    const CHECKS: &'static [Check] = &[Check {
-        slug: "decoding-baselines",
-        kind: "context_aware",
-        run: parity,
-    }];
+    const CHECKS: &'static [Check] = &[
+        Check {
+            slug: "decoding-baselines",
+            kind: "context_aware",
+            run: parity,
+        },
+        Check {
+            slug: "decoding-baselines",
+            kind: "generate",
+            run: parity_of_answers,
+        },
+    ];
 
     fn check(&self) -> Result<(), String> {
         match self.alpha.is_finite() && self.alpha >= 0.0 {
@@ -144,5 +152,23 @@ fn parity(case: &mut Case) -> Result<(), ParityError> {
     );
     case.output_f32("sampling_probs", &softmax(&kept));
     case.output_f32("cad_score", &score);
+    Ok(())
+}
+
+/// The text of a conflict.
+fn parity_of_answers(case: &mut Case) -> Result<(), ParityError> {
+    let alpha = case.number("cad_alpha")? as f32;
+    let model = reference::model()?;
+    let (full, question) = (
+        reference::ids(case, "cad_ctx")?,
+        reference::ids(case, "cad_noctx")?,
+    );
+    let mut way = Way::Steer(Box::new(Cad {
+        alpha,
+        ..Cad::default()
+    }));
+    let prompt = reference::prompt(&full, Some(&question));
+    let found = reference::answered(model, &prompt, &mut way, 8)?;
+    case.output("cad_0.5", found.into_iter().map(f64::from));
     Ok(())
 }

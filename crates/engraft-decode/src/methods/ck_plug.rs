@@ -31,6 +31,7 @@
 //! Bi et al. Parameters vs. Context: Fine-Grained Control of Knowledge Reliance in Language Models.
 //! 2025, arXiv 2503.15888.
 
+mod answers;
 mod fusion;
 
 use clap::{Args, ValueEnum};
@@ -105,11 +106,18 @@ impl CkPlug {
 
 impl DecodeMethod for CkPlug {
     const NAME: &'static str = "ck-plug";
-    const CHECKS: &'static [Check] = &[Check {
-        slug: "ck-plug",
-        kind: "fuse",
-        run: parity,
-    }];
+    const CHECKS: &'static [Check] = &[
+        Check {
+            slug: "ck-plug",
+            kind: "fuse",
+            run: parity,
+        },
+        Check {
+            slug: "ck-plug",
+            kind: "generate",
+            run: answers::parity,
+        },
+    ];
 
     fn check(&self) -> Result<(), String> {
         if !(0.0..=1.0).contains(&self.alpha) {

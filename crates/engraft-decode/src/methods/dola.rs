@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DecodeMethod, Source, Steering, Step, Target, Told, Way,
     logits::{argmax, max},
+    reference,
 };
 
 mod divergence;
@@ -85,11 +86,18 @@ impl Dola {
 
 impl DecodeMethod for Dola {
     const NAME: &'static str = "dola";
-    const CHECKS: &'static [Check] = &[Check {
-        slug: "decoding-baselines",
-        kind: "dola",
-        run: parity,
-    }];
+    const CHECKS: &'static [Check] = &[
+        Check {
+            slug: "decoding-baselines",
+            kind: "dola",
+            run: parity,
+        },
+        Check {
+            slug: "decoding-baselines",
+            kind: "generate",
+            run: parity_of_answers,
+        },
+    ];
 
     fn check(&self) -> Result<(), String> {
         match self.relative_top > 0.0 && self.relative_top <= 1.0 {
@@ -198,6 +206,24 @@ fn parity(case: &mut Case) -> Result<(), ParityError> {
     // Both codes remove the same tokens; what they write on the other side of the difference is lost.
     case.output_f32("scores_official", &scores.concat());
     case.output_f32("scores_hf449", &scores.concat());
+    Ok(())
+}
+
+/// The text with the candidates of the case.
+fn parity_of_answers(case: &mut Case) -> Result<(), ParityError> {
+    let layers = case.numbers("dola_candidate_layers")?;
+    let relative_top = case.number("dola_relative_top")? as f32;
+    let model = reference::model()?;
+    let prompt = reference::ids(case, "p0")?;
+    let mut way = Way::Steer(Box::new(Contrasting {
+        layers: layers.into_iter().map(|layer| layer as usize).collect(),
+        dola: Dola {
+            relative_top,
+            ..Dola::default()
+        },
+    }));
+    let found = reference::answered(model, &reference::prompt(&prompt, None), &mut way, 8)?;
+    case.output("dola_low", found.into_iter().map(f64::from));
     Ok(())
 }
 

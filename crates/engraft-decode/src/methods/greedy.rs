@@ -20,30 +20,90 @@
 //! Common practice; as in transformers' `generate`.
 
 use clap::Args;
-use engraft_method::parity::Check;
+use engraft_method::parity::{Case, Check, ParityError};
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Source, Steering, Step, Target, Told, Way};
+use crate::{
+    DecodeMethod, Source, Steering, Step, Target, Told, Way, logits::argmax,
+    processors::Processors, reference,
+};
 
-/// `greedy` has no settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, Args)]
+/// Settings of `greedy`.
+#[derive(Clone, Debug, Serialize, Deserialize, Args)]
 #[serde(default)]
-pub struct Greedy {}
+pub struct Greedy {
+    /// Makes tokens that were already there (in the prompt too) less likely; 1 is off.
+    #[arg(long, default_value_t = Self::default().repetition_penalty)]
+    pub repetition_penalty: f32,
+    /// No sequence of so many tokens comes twice; 0 is off.
+    #[arg(long, default_value_t = Self::default().no_repeat_ngram_size)]
+    pub no_repeat_ngram_size: usize,
+}
 
-impl DecodeMethod for Greedy {
-    const NAME: &'static str = "greedy";
-    const CHECKS: &'static [Check] = &[];
-
-    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
-        Ok(Way::Steer(Box::new(self.clone())))
+impl Default for Greedy {
+    fn default() -> Self {
+        let off = Processors::default();
+        Self {
+            repetition_penalty: off.repetition_penalty,
+            no_repeat_ngram_size: off.no_repeat_ngram_size,
+        }
     }
 }
 
-impl Steering for Greedy {
-    fn scores(&mut self, _step: &Step<'_>, _scores: &mut [f32]) -> Told {
+impl Greedy {
+    fn processors(&self) -> Processors {
+        Processors {
+            repetition_penalty: self.repetition_penalty,
+            no_repeat_ngram_size: self.no_repeat_ngram_size,
+            ..Processors::default()
+        }
+    }
+}
+
+impl DecodeMethod for Greedy {
+    const NAME: &'static str = "greedy";
+    const CHECKS: &'static [Check] = &[Check {
+        slug: "decoding-baselines",
+        kind: "generate",
+        run: parity_of_answers,
+    }];
+
+    fn check(&self) -> Result<(), String> {
+        self.processors().check()
+    }
+
+    fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
+        Ok(Way::Steer(Box::new(Best(self.processors()))))
+    }
+}
+
+/// At work on an answer.
+struct Best(Processors);
+
+impl Steering for Best {
+    fn scores(&mut self, step: &Step<'_>, scores: &mut [f32]) -> Told {
+        let probable = argmax(scores);
+        self.0.apply(step.tokens, scores, false);
+        let passed_over = argmax(scores) != probable;
         Told {
             source: Some(Source::Model),
+            note: passed_over.then(|| "the most probable token was there already".to_owned()),
             ..Told::default()
         }
     }
+}
+
+/// The text with a repetition penalty.
+fn parity_of_answers(case: &mut Case) -> Result<(), ParityError> {
+    let repetition_penalty = case.number("repetition_penalty")? as f32;
+    let model = reference::model()?;
+    let ids = reference::ids(case, "p0")?;
+    let settings = Greedy {
+        repetition_penalty,
+        ..Greedy::default()
+    };
+    let mut way = Way::Steer(Box::new(Best(settings.processors())));
+    let found = reference::answered(model, &reference::prompt(&ids, None), &mut way, 16)?;
+    case.output("rep_penalty_1.2", found.into_iter().map(f64::from));
+    Ok(())
 }

@@ -33,6 +33,7 @@
 //! Generation. 2025, arXiv 2508.19614.
 
 mod fusion;
+mod layers;
 mod probes;
 mod steering;
 
@@ -118,6 +119,11 @@ impl DecodeMethod for Lfd {
             slug: "lfd",
             kind: "probes",
             run: probes::parity,
+        },
+        Check {
+            slug: "lfd",
+            kind: "generate_step",
+            run: layers::parity,
         },
     ];
 

@@ -84,11 +84,18 @@ impl Default for Ph3 {
 
 impl DecodeMethod for Ph3 {
     const NAME: &'static str = "ph3";
-    const CHECKS: &'static [Check] = &[Check {
-        slug: "ph3",
-        kind: "path_patch",
-        run: check::path_patch,
-    }];
+    const CHECKS: &'static [Check] = &[
+        Check {
+            slug: "ph3",
+            kind: "path_patch",
+            run: check::path_patch,
+        },
+        Check {
+            slug: "ph3",
+            kind: "score_heads",
+            run: check::score_heads,
+        },
+    ];
 
     fn start(&self, model: &Target<'_>) -> Result<Way, String> {
         if self.prune.is_empty() {

@@ -38,6 +38,12 @@ mod parity;
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
 #[serde(default)]
 pub struct Sample {
+    /// Makes tokens that were already there (in the prompt too) less likely; 1 is off.
+    #[arg(long, default_value_t = Self::default().repetition_penalty)]
+    pub repetition_penalty: f32,
+    /// No sequence of so many tokens comes twice; 0 is off.
+    #[arg(long, default_value_t = Self::default().no_repeat_ngram_size)]
+    pub no_repeat_ngram_size: usize,
     /// Divides the scores before drawing: below 1 safer, above 1 more surprising.
     #[arg(long, default_value_t = Self::default().temperature)]
     pub temperature: f32,
@@ -58,6 +64,8 @@ pub struct Sample {
 impl Default for Sample {
     fn default() -> Self {
         Self {
+            repetition_penalty: 1.0,
+            no_repeat_ngram_size: 0,
             temperature: 1.0,
             top_k: 50,
             top_p: 1.0,
@@ -70,12 +78,13 @@ impl Default for Sample {
 impl Sample {
     fn processors(&self) -> Processors {
         Processors {
+            repetition_penalty: self.repetition_penalty,
+            no_repeat_ngram_size: self.no_repeat_ngram_size,
             temperature: self.temperature,
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
             typical_p: self.typical_p,
-            ..Processors::default()
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum ParityError {
     MissingHyperparameter(String),
     #[error("{0}")]
     Computation(String),
+    /// Weights that are not part of the repository; the case is told of and does not count.
+    #[error("did not run: {0}")]
+    Absent(String),
 }
 
 /// Numbers with a shape, kept in double precision whatever the file holds.

@@ -4,7 +4,7 @@ use engraft_method::parity::{Case, ParityError};
 use engraft_runtime::CausalLm;
 
 use super::{Beam, EarlyStopping, bigram::Bigram};
-use crate::{beam::beam_search as search, processors::Processors};
+use crate::{beam::beam_search as search, processors::Processors, reference};
 
 pub(super) fn beam_search(case: &mut Case) -> Result<(), ParityError> {
     let wrong = |reason: String| ParityError::Computation(reason);
@@ -65,5 +65,33 @@ pub(super) fn beam_search(case: &mut Case) -> Result<(), ParityError> {
             );
         }
     }
+    Ok(())
+}
+
+/// The search on the reference model.
+pub(super) fn answers(case: &mut Case) -> Result<(), ParityError> {
+    let settings = Beam {
+        num_beams: case.number("num_beams")? as usize,
+        length_penalty: case.number("length_penalty")?,
+        ..Beam::default()
+    };
+    let model = reference::model()?;
+    let prompt = reference::ids(case, "p0")?;
+    let (processors, ends) = (Processors::default(), [reference::END]);
+    let found = search(
+        model,
+        model.stream(),
+        &prompt,
+        &settings,
+        &processors,
+        &ends,
+        8,
+    )
+    .map_err(|problem| ParityError::Computation(problem.to_string()))?;
+    let rows = found
+        .iter()
+        .flat_map(|one| prompt.iter().chain(&one.tokens));
+    case.output("beam3_seq", rows.map(|&token| f64::from(token)));
+    case.output("beam3_score", found.iter().map(|one| one.score));
     Ok(())
 }

@@ -2,8 +2,11 @@
 
 use engraft_method::parity::{Case, ParityError};
 
-use super::patching::{Measure, Outputs, variants};
-use crate::heads::ranking;
+use super::{
+    Silenced,
+    patching::{self, Conflict, Measure, Outputs, variants},
+};
+use crate::{Models, Pasts, Session, heads::ranking, reference};
 
 /// Exchanges every head of the case's model.
 pub(super) fn path_patch(case: &mut Case) -> Result<(), ParityError> {
@@ -38,6 +41,56 @@ pub(super) fn path_patch(case: &mut Case) -> Result<(), ParityError> {
     let ranking = ranking(&scores);
     case.output("ranking", ranking.into_iter().map(|place| place as f64));
     case.output("score", scores);
+    Ok(())
+}
+
+/// Scores of a real model's heads, and what silencing one does.
+pub(super) fn score_heads(case: &mut Case) -> Result<(), ParityError> {
+    let pruned = (
+        case.number("pruned_block")? as usize,
+        case.number("pruned_head")? as usize,
+    );
+    let model = reference::model()?;
+    let (clean, corrupted) = (
+        reference::ids(case, "clean_ids")?,
+        reference::ids(case, "corrupt_ids")?,
+    );
+    let answers = reference::ids(case, "memory_context_tokens")?;
+    let conflict = Conflict {
+        clean: &clean,
+        corrupted: &corrupted,
+        memory: answers[0],
+        context: answers[1],
+    };
+    let failed = |problem: &dyn std::fmt::Display| ParityError::Computation(problem.to_string());
+    for (name, measure) in [
+        ("score_logit", Measure::Logits),
+        ("score_prob", Measure::Probabilities),
+    ] {
+        let scores = patching::score_heads(model, &[conflict], measure);
+        case.output(name, scores.map_err(|problem| failed(&problem))?);
+    }
+    for (name, heads) in [("clean", vec![]), ("pruned_23_4", vec![pruned])] {
+        let mut silenced = Silenced { heads };
+        let models = Models {
+            model,
+            amateur: None,
+        };
+        let prompt = reference::prompt(&clean, None);
+        let pasts = Pasts::default();
+        let mut session = Session::new(models, &prompt, &mut silenced, &pasts)
+            .map_err(|problem| failed(&problem))?;
+        let logits = session.scores().map_err(|problem| failed(&problem))?.scores;
+        let best = crate::answer::best(&logits, 20);
+        case.output(
+            format!("{name}_top20_ids"),
+            best.iter().map(|(id, _)| f64::from(*id)),
+        );
+        case.output(
+            format!("{name}_top20"),
+            best.iter().map(|(_, logit)| f64::from(*logit)),
+        );
+    }
     Ok(())
 }
 
