@@ -141,6 +141,14 @@ impl Checkpoint {
         })
     }
 
+    /// Gives back the memory of a parameter that was read; it can be read again.
+    pub fn let_go(&self, parameter: &str) {
+        match &self.weights {
+            Weights::Folder(store) => store.let_go(parameter),
+            Weights::Gguf(gguf) => gguf.let_go(parameter),
+        }
+    }
+
     /// Refuses files with a tensor that is none of these parameters: they belong to another model.
     /// A tied head may be stored beside the embedding it equals; counters of PyTorch are left alone.
     pub fn nothing_else(&self, known: &[&str]) -> Result<(), FolderError> {

@@ -13,7 +13,7 @@ use std::{
 use memmap2::Mmap;
 use serde_json::Value as Json;
 
-use crate::{Extent, Stored, Tokenizer};
+use crate::{Extent, Stored, Tokenizer, stored::let_go};
 use container::Container;
 
 /// Why a GGUF file could not be read.
@@ -109,6 +109,14 @@ impl Gguf {
             bytes: &self.map[listed.bytes.clone()],
             pairs,
         })
+    }
+
+    /// Gives back the memory of a parameter that was read; it can be read again.
+    pub fn let_go(&self, parameter: &str) {
+        let name = metadata::name(parameter);
+        if let Some(listed) = name.and_then(|name| self.container.tensors.get(&name)) {
+            let_go(&self.map, listed.bytes.clone());
+        }
     }
 
     /// The same of a parameter that must be there with this shape.

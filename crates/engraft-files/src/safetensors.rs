@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use header::{Header, HeaderError, Listed, check_header};
 
-use crate::{Extent, Format, Stored, atomic::WriteError};
+use crate::{Extent, Format, Stored, atomic::WriteError, stored::let_go};
 
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +129,13 @@ impl Store {
                 tensor: name.clone(),
             }),
             None => Ok(()),
+        }
+    }
+
+    /// Gives back the memory of a tensor that was read; it can be read again.
+    pub fn let_go(&self, name: &str) {
+        if let Some((file, listed)) = self.tensors.get(name) {
+            let_go(&self.maps[*file].1, listed.bytes.clone());
         }
     }
 

@@ -1,6 +1,8 @@
 //! One tensor as it lies in its file.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
+
+use memmap2::Mmap;
 
 use crate::{Format, safetensors::WeightsError};
 
@@ -95,6 +97,19 @@ impl Stored<'_> {
         }
     }
 }
+
+/// Gives back the memory of a part of a file that was read and is not needed soon.
+#[cfg(unix)]
+pub(crate) fn let_go(map: &Mmap, part: Range<usize>) {
+    use memmap2::UncheckedAdvice::DontNeed;
+    // SAFETY: maps are only read here, so the pages come back from the file as they were. A system that
+    // does not listen keeps them.
+    let _ = unsafe { map.unchecked_advise_range(DontNeed, part.start, part.len()) };
+}
+
+/// Nothing can be given back here.
+#[cfg(not(unix))]
+pub(crate) fn let_go(_map: &Mmap, _part: Range<usize>) {}
 
 #[cfg(test)]
 mod tests {

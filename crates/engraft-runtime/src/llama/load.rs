@@ -114,6 +114,8 @@ impl Reader<'_> {
         let weight = format!("{name}.weight");
         let stored = self.files.needed(&weight, &shape)?;
         let mut matrix = Matrix::of(&stored, shape, bias, self.precision)?;
+        // Or else the file and what was made of it are in memory together.
+        self.files.let_go(&weight);
         // What attention and the head read touches every later token and costs a quarter of the
         // products: there rounding is done twice.
         matrix.fine = !name.contains(".mlp.");

@@ -216,6 +216,17 @@ fn graphs_heads_and_reports_are_made_used_and_belong_to_their_model() {
     let mut other = Gguf::sound();
     other.tensors[0].3[0] += 0.5;
     place.write("other.gguf", other.bytes());
+    let foreign = r#"{"format": "engraft heads 1", "model_hash": "x", "blocks": 1, "heads": 2, "scores": [[1, -1]]}"#;
+    place.write("foreign.json", foreign);
+    let words = [
+        "generate",
+        "--model",
+        "tiny.gguf",
+        "the cat",
+        "--prune",
+        "foreign.json",
+    ];
+    place.refuses(&words, 1, &["foreign.json", "scored in the model x"]);
     for (method, file, said) in [
         ("grad", "graph.json", "--graph"),
         ("overshadow", "o.json", "--report"),

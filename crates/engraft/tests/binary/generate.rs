@@ -44,10 +44,39 @@ fn the_same_answer_comes_as_text_and_as_json_and_stops_where_it_should() {
     }
     let again = place.engraft(&with(&["--threads", "1"])).done();
     assert_eq!(text, again, "threads do not change the answer");
-    if let Some(stop) = joined.chars().next() {
-        let stop = stop.to_string();
-        let stopped = place.engraft(&with(&["--stop", &stop])).done();
-        assert_eq!(stopped.trim_end_matches('\n'), "");
+    let letters: Vec<char> = joined.chars().collect();
+    let stop: String = letters[1..3].iter().collect();
+    let stopped = place.engraft(&with(&["--stop", &stop])).done();
+    let before = &joined[..joined.find(&stop).expect("it stands there")];
+    assert_eq!(stopped, format!("{before}\n"), "{stop:?} of two tokens");
+}
+
+#[test]
+fn a_vocabulary_above_200_thousand_decodes() {
+    let place = place();
+    place.write("wide.gguf", Gguf::with_more_tokens(200_100).bytes());
+    let words = [
+        "generate",
+        "--model",
+        "wide.gguf",
+        "the cat",
+        "--max-tokens",
+        "3",
+        "--json",
+    ];
+    let told = place.engraft(&words).done();
+    assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named() {
+    let place = place();
+    let mut file = Gguf::sound();
+    file.tensors[3].3[5] = f32::NAN;
+    place.write("tiny.gguf", file.bytes());
+    for precision in ["int8", "f32"] {
+        let said = ["tiny.gguf", file.tensors[3].0.as_str(), "NaN"];
+        place.refuses(&with(&["--precision", precision]), 1, &said);
     }
 }
 

@@ -45,9 +45,16 @@ const INNER: u64 = 16;
 impl Gguf {
     /// One block of width 8, a token a byte and an end mark, weights of either sign.
     pub fn sound() -> Self {
+        Self::with_more_tokens(0)
+    }
+
+    /// The same with so many tokens more.
+    pub fn with_more_tokens(more: usize) -> Self {
         let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| text(&letter(b).to_string())).collect();
         tokens.push(text("<|end|>"));
-        let types: Vec<Vec<u8>> = (0..257u32)
+        tokens.extend((0..more).map(|at| text(&format!("word{at}"))));
+        let vocabulary = tokens.len() as u64;
+        let types: Vec<Vec<u8>> = (0..vocabulary as u32)
             .map(|id| if id == 256 { 3u32 } else { 1 }.to_le_bytes().to_vec())
             .collect();
         let number = |value: u32| value.to_le_bytes().to_vec();
@@ -78,7 +85,7 @@ impl Gguf {
             tensors: Vec::new(),
             shift: 0,
         };
-        file.tensor("token_embd.weight", &[WIDTH, 257]);
+        file.tensor("token_embd.weight", &[WIDTH, vocabulary]);
         file.tensor("output_norm.weight", &[WIDTH]);
         for (part, shape) in [
             ("attn_norm", &[WIDTH][..]),
