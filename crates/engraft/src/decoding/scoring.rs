@@ -66,10 +66,9 @@ pub enum Found {
     Choices {
         log_probabilities: Vec<f64>,
         tokens: Vec<usize>,
-        chosen: usize,
-        chosen_by_token: usize,
-        right: bool,
-        right_by_token: bool,
+        /// Whether the most probable choice is right; of equal ones, which share of them is.
+        right: f64,
+        right_by_token: f64,
         /// Share of the choices' probability that the right ones have.
         right_mass: f64,
     },
@@ -172,21 +171,14 @@ impl Scoring<'_> {
             .zip(&tokens)
             .map(|(log, count)| log / (*count).max(1) as f64)
             .collect();
-        let (chosen, chosen_by_token) =
-            (first_largest(&log_probabilities), first_largest(&by_token));
         let right = item.right();
-        let most = log_probabilities[chosen];
-        let mass = |log: f64| match most == f64::NEG_INFINITY {
-            true => 1.0,
-            false => (log - most).exp(),
-        };
+        let most = largest(&log_probabilities);
+        let mass = |log: f64| (log - most).exp();
         let all: f64 = log_probabilities.iter().map(|&log| mass(log)).sum();
         let of_right: f64 = right.iter().map(|&at| mass(log_probabilities[at])).sum();
         Ok(Found::Choices {
-            chosen,
-            chosen_by_token,
-            right: right.contains(&chosen),
-            right_by_token: right.contains(&chosen_by_token),
+            right: share_right(&log_probabilities, right),
+            right_by_token: share_right(&by_token, right),
             right_mass: of_right / all,
             log_probabilities,
             tokens,
@@ -217,6 +209,7 @@ impl Scoring<'_> {
         let mut way = self.decoder.way(&method.entry, &method.settings)?;
         let logs = self.decoder.score(asked, &mut way, pasts, &tokens);
         let logs = logs.map_err(|problem| anyhow::anyhow!("{}: {problem}", method.name))?;
+        let logs = logs.into_iter().map(|log| log.max(RULED_OUT)).collect();
         Ok((tokens, logs))
     }
 
@@ -277,6 +270,10 @@ impl Scoring<'_> {
     }
 }
 
+/// What a token counts that a method rules out, in nats: as in the official scoring of DoLa. With minus
+/// infinity all choices with such a token would be equal.
+const RULED_OUT: f32 = -1000.0;
+
 /// Tokens whose logits are in memory together.
 const PIECE: usize = 64;
 
@@ -284,9 +281,16 @@ fn sum(logs: &[f32]) -> f64 {
     logs.iter().map(|&log| f64::from(log)).sum()
 }
 
-fn first_largest(values: &[f64]) -> usize {
-    let better = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
-    (0..values.len()).fold(0, better)
+fn largest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// The share of right ones among those with the largest value.
+fn share_right(values: &[f64], right: &[usize]) -> f64 {
+    let most = largest(values);
+    let best: Vec<usize> = (0..values.len()).filter(|&at| values[at] == most).collect();
+    let hits = best.iter().filter(|at| right.contains(at)).count();
+    hits as f64 / best.len().max(1) as f64
 }
 
 /// What the items say together. `name` is what was scored.
@@ -315,8 +319,8 @@ pub fn measurements(name: &str, found: &[Found]) -> Vec<Measurement> {
                 right_mass,
                 ..
             } => {
-                right.push((at, f64::from(*one)));
-                by_token.push((at, f64::from(*right_by_token)));
+                right.push((at, *one));
+                by_token.push((at, *right_by_token));
                 mass.push((at, *right_mass));
             }
         }
@@ -369,5 +373,53 @@ fn perplexity(probe: String, windows: &[(f64, f64)]) -> Measurement {
         unit: Unit::Perplexity,
         on_training_data: false,
         probe,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_choices_each_counts_its_share() {
+        assert_eq!(share_right(&[-1.0, -2.0], &[0]), 1.0);
+        assert_eq!(share_right(&[-2.0, -2.0, -3.0], &[0]), 0.5);
+        assert_eq!(share_right(&[-2.0, -1.0], &[0]), 0.0);
+    }
+
+    #[test]
+    fn items_are_told_apart_by_their_keys_and_wrong_ones_say_why() {
+        let read = |row: &str| item(serde_json::from_str(row).unwrap());
+        assert!(matches!(read(r#"{"text": "a"}"#), Ok(Item::Text(_))));
+        let pair = read(r#"{"prompt": "a", "completion": "b"}"#);
+        assert!(matches!(pair, Ok(Item::Completion(_))));
+        let several = r#"{"prompt": "a", "choices": ["b", "c"], "answer": [0, 1]}"#;
+        assert!(matches!(read(several), Ok(Item::Choices(_))));
+        for bad in [
+            r#"{"prompt": "a", "choices": ["b"], "answer": 0}"#,
+            r#"{"prompt": "a", "choices": ["b", "c"], "answer": []}"#,
+            r#"{"prompt": "a", "choices": ["b", "c"]}"#,
+            r#"{"completion": "b"}"#,
+            r#"{"id": 3}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn perplexity_is_of_all_tokens_whatever_window_they_stand_in() {
+        let found = [
+            Found::Text {
+                tokens: 3,
+                log_probability: -3.0 * 2f64.ln(),
+            },
+            Found::Text {
+                tokens: 1,
+                log_probability: -2f64.ln(),
+            },
+        ];
+        let all = measurements("x", &found);
+        assert!((all[0].value - 2.0).abs() < 1e-12);
+        assert_eq!(all[0].n, 4);
     }
 }
