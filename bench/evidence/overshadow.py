@@ -2,12 +2,13 @@
 """Facts of unequal popularity: how often the popular one wins, whether the alarm of `engraft overshadow` sees it
 coming, and what `coda` and `overshadow` do about it. Prints the tables of docs/evidence.md.
 
-    python3 bench/evidence/overshadow.py OUT [--seeds 0,1,2,3,4] [--epochs 18,10]
+    python3 bench/evidence/overshadow.py OUT [--seeds 0,1,2,3,4] [--epochs 18,14,10]
 
 A group is five symbols that `ratio` popular statements and one rare statement share; a sixth symbol tells them
 apart. All popular statements of a group have one answer, the rare one has another. Everything is made and trained
 anew for every seed; models that lie in OUT are not trained again. 18 epochs are those of the method's file; 10 is the
-fewest of 4 to 10, 12, 14, 16 and 18 at which seed 100, which is not among the five, has every popular statement right.
+fewest of 4 to 10, 12, 14, 16 and 18 at which seed 100, which is not among the five, has every popular statement right;
+14 lies between.
 """
 
 import argparse
@@ -129,11 +130,12 @@ def measured(folder, seed, epochs):
         }
         for name, neutral in IN_ITS_PLACE.items()
     }
-    # The gate with the threshold of `engraft overshadow` on the other half of the groups.
+    # The gate with the threshold of `engraft overshadow` on the other half of the groups. Without ratios, since a
+    # report with a flat law cannot be read back.
     gated = {}
     for own in (0, 1):
         report = folder / f"half-{1 - own}.json"
-        watched(report, model, [row for row in rare if half(row) != own], "")
+        watched(report, model, [{**row, "ratio": None} for row in rare if half(row) != own], "")
         method = f"overshadow:report={report}"
         here = [at for at, row in enumerate(rows) if half(row) == own]
         gated.update(zip(here, answered(folder, model, [rows[at] for at in here], [method])[method]))
@@ -145,25 +147,25 @@ def reaction(found):
     return -found["s_rpmi"] + max(found["escape"], 0)
 
 
-def f1(found, alarm):
-    """Of an alarm for what was ignored."""
-    rings = [one["ignored"] for one in found if alarm(one)]
-    ignored = sum(one["ignored"] for one in found)
-    return 2 * sum(rings) / (len(rings) + ignored) if ignored + len(rings) else 0.0
+def f1(rings, ignored):
+    both = sum(a and b for a, b in zip(rings, ignored))
+    return 2 * both / (sum(rings) + sum(ignored)) if any(rings) or any(ignored) else 0.0
 
 
 def of_other_half(score, rare, popular, halves):
-    """With the threshold that is best on one half of the groups, on the other and both ways round: F1 on rare
-    statements, share of popular ones with an alarm."""
-    rings_rare, rings_popular = {}, {}
+    """An alarm with the threshold that has the best F1 on the other half of the groups, both ways round: its F1 on
+    rare statements, and on how many of the popular ones it rings."""
+    ignored = [one["ignored"] for one in rare]
+    levels = []
     for own in (0, 1):
-        there = [one for one, of in zip(rare, halves) if of != own]
-        best = max(sorted(map(score, there)), key=lambda level: f1(there, lambda one: score(one) <= level))
-        for at, of in enumerate(halves):
-            if of == own:
-                rings_rare[at], rings_popular[at] = score(rare[at]) <= best, score(popular[at]) <= best
-    rings = {id(one): rings_rare[at] for at, one in enumerate(rare)}
-    return f1(rare, lambda one: rings[id(one)]), statistics.mean(rings_popular.values())
+        there = [at for at, half in enumerate(halves) if half != own]
+        scores = [score(rare[at]) for at in there]
+        truth = [ignored[at] for at in there]
+        levels.append(max(sorted(scores), key=lambda level: f1([one <= level for one in scores], truth)))
+    on_rare, on_popular = (
+        [score(one) <= levels[half] for one, half in zip(found, halves)] for found in (rare, popular)
+    )
+    return f1(on_rare, ignored), statistics.mean(on_popular)
 
 
 def share(rows, answers, rare, key, ratio=None):
@@ -214,15 +216,15 @@ def print_tables(epochs, seeds, runs):
             told, rings = of_other_half(reaction, rare, alarm["popular"], alarm["halves"])
             unsure, _ = of_other_half(lambda one: one["confidence"], rare, alarm["popular"], alarm["halves"])
             lines.append([
-                report["auroc"], report["auroc_of_confidence"], report["best_f1"], told, unsure, 2 * base / (1 + base),
-                base, rings,
+                report["auroc"], report["auroc_of_confidence"], report["auroc"] - report["auroc_of_confidence"],
+                report["best_f1"], told, unsure, 2 * base / (1 + base), told - 2 * base / (1 + base), base, rings,
             ])
         for seed, line in zip(seeds, lines):
-            rows.append([name, str(seed), *("–" if value is None else f"{value:.3f}" for value in line)])
-        columns = [[value for value in column if value is not None] for column in zip(*lines)]
-        rows.append([name, "all", *(shown(column, 3) if column else "–" for column in columns)])
-    print(table(["in its place", "seed", "AUROC", "AUROC of confidence", "best F1, same prompts", "F1, other half",
-                 "F1 of confidence, other half", "F1 of always", "base rate", "alarms on popular, other half"], rows))
+            rows.append([name, str(seed), *(f"{value:.3f}" for value in line)])
+        rows.append([name, "all", *(shown(column, 3) for column in zip(*lines))])
+    print(table(["in its place", "seed", "AUROC", "AUROC of confidence", "difference", "best F1, same prompts",
+                 "F1, other half", "F1 of confidence, other half", "F1 of always", "F1, other half, minus always",
+                 "base rate", "alarms on popular, other half"], rows))
 
     print("\nDecoding, every group once; %, and points against greedy paired by seed:\n")
     parts = [
@@ -247,7 +249,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--epochs", default="18,10")
+    parser.add_argument("--epochs", default="18,14,10")
     args = parser.parse_args()
     seeds = [int(seed) for seed in args.seeds.split(",")]
     for epochs in map(int, args.epochs.split(",")):

@@ -17,7 +17,7 @@
 //!
 //! # Evidence
 //! Parity with the official code: `parity/decoding-baselines`, kind `context_aware`. What it
-//! helps and what it hurts is not measured yet.
+//! helps and what it hurts: `docs/evidence.md`.
 //!
 //! # Reference
 //! Shi et al. Trusting Your Evidence: Hallucinate Less with Context-aware Decoding. NAACL 2024,

@@ -25,7 +25,7 @@
 //!
 //! # Evidence
 //! Parity with the official code: `parity/ck-plug`, kind `fuse`. What it
-//! helps and what it hurts is not measured yet.
+//! helps and what it hurts: `docs/evidence.md`.
 //!
 //! # Reference
 //! Bi et al. Parameters vs. Context: Fine-Grained Control of Knowledge Reliance in Language Models.

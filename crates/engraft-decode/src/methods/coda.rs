@@ -29,7 +29,7 @@
 //! # Evidence
 //! Parity with that re-implementation: `parity/coda`, kind `detect_and_contrast`; with the formula:
 //! kind `law_fit`. What it
-//! helps and what it hurts is not measured yet.
+//! helps and what it hurts: `docs/evidence.md`.
 //!
 //! # Reference
 //! Zhang et al. The Law of Knowledge Overshadowing: Towards Understanding, Predicting, and Preventing

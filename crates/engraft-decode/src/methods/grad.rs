@@ -27,7 +27,7 @@
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/grad`, kind `graph_fuse`. What it
-//! helps and what it hurts is not measured yet.
+//! helps and what it hurts: `docs/evidence.md`.
 //!
 //! # Reference
 //! Nguyen et al. GRAD: Graph-Retrieved Adaptive Decoding for Hallucination Mitigation. 2025, arXiv

@@ -26,7 +26,7 @@
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/lfd`, kinds `fuse` and `probes`. What it
-//! helps and what it hurts is not measured yet.
+//! helps and what it hurts: `docs/evidence.md`.
 //!
 //! # Reference
 //! Sun et al. LFD: Layer Fused Decoding to Exploit External Knowledge in Retrieval-Augmented

@@ -1,7 +1,7 @@
 //! How often rare facts are answered with popular ones: linear in the logarithm of a ratio.
 
 use engraft_method::parity::{Case, ParityError};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `rate = slope · ln(ratio / critical)`, fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,10 +10,17 @@ pub struct Law {
     pub slope: f64,
     /// The rate at a ratio of 1.
     pub intercept: f64,
-    /// The ratio at which the rate is 0; infinite, 0 or no number if the slope is 0.
+    /// The ratio at which the rate is 0; infinite, 0 or no number if the slope is 0, which files write as
+    /// nothing.
+    #[serde(deserialize_with = "number_or_nothing")]
     pub critical: f64,
     /// Share of the rates' variance that the line explains.
     pub r2: f64,
+}
+
+fn number_or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let number = Option::<f64>::deserialize(from)?;
+    Ok(number.unwrap_or(f64::NAN))
 }
 
 impl Law {

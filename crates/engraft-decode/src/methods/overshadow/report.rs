@@ -92,9 +92,13 @@ impl Finding {
         }
     }
 
-    /// How strongly the answer reacts to the condition's absence: an escaping token is a reaction.
+    /// How strongly the answer reacts to the condition's absence, in nats: as the method's alarm sees it, a
+    /// token that is plausible only with the condition is a reaction beyond any threshold.
     pub fn reaction(&self) -> f64 {
-        -self.s_rpmi + self.escape.max(0.0)
+        match self.escaping {
+            0 => -self.s_rpmi,
+            _ => f64::MAX,
+        }
     }
 }
 
@@ -200,10 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn a_flat_law_comes_back_too() {
+        let flat = vec![finding(-0.1, true, 10.0), finding(-0.2, true, 100.0)];
+        let report = Report::of("m".to_owned(), flat, 0.1);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        report.write(&path).unwrap();
+        assert_eq!(Report::read(&path).unwrap().law.unwrap().slope, 0.0);
+    }
+
+    #[test]
     fn reports_come_back_from_their_file_and_damaged_files_say_so() {
-        let folder = std::env::temp_dir().join(format!("engraft-report-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("report.json");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
         let report = Report::of("m".to_owned(), vec![finding(-1.0, true, 2.0)], 0.1);
         report.write(&path).unwrap();
         assert_eq!(Report::read(&path).unwrap(), report);
@@ -213,6 +226,5 @@ mod tests {
             said.contains("report.json") && said.contains("no report"),
             "{said}"
         );
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
