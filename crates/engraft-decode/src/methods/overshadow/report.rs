@@ -92,13 +92,11 @@ impl Finding {
         }
     }
 
-    /// How strongly the answer reacts to the condition's absence, in nats: as the method's alarm sees it, a
-    /// token that is plausible only with the condition is a reaction beyond any threshold.
+    /// How strongly the answer reacts to the condition's absence, in nats: `-S`, and what tokens that are
+    /// plausible only with it have above the floor. Graded, where the method's own alarm counts any such
+    /// token as heard; as a score of the alarm the graded one is the better (`docs/evidence.md`).
     pub fn reaction(&self) -> f64 {
-        match self.escaping {
-            0 => -self.s_rpmi,
-            _ => f64::MAX,
-        }
+        -self.s_rpmi + self.escape.max(0.0)
     }
 }
 
