@@ -73,16 +73,19 @@ impl Guard {
                 false => "heard",
             };
             say(&format!(
-                "{verdict:<17} S {:>8.3}  tokens only with it {:>3}  entropy {:>6.3}  `{}` in {:?}\n",
-                found.s_rpmi, found.escaping, found.entropy, found.condition, found.prompt
+                "{verdict:<17} reaction {:>7.3}  entropy {:>6.3}  `{}` in {:?}\n",
+                found.reaction(),
+                found.entropy,
+                found.condition,
+                found.prompt
             ));
         }
         if let (Some(auroc), Some(f1)) = (report.auroc, report.best_f1) {
             let confidence = report.auroc_of_confidence.unwrap_or(f64::NAN);
             say(&format!(
-                "\nAUROC {auroc:.3} (confidence alone {confidence:.3}), best F1 {f1:.3} at S of {:.3} or more; the \
+                "\nAUROC {auroc:.3} (confidence alone {confidence:.3}), best F1 {f1:.3} at a reaction of {:.3} nats; the \
                  threshold was chosen on these prompts\n",
-                -report.tau
+                report.tau
             ));
         }
         if let Some(law) = &report.law {
