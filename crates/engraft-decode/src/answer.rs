@@ -27,6 +27,8 @@ pub enum AnswerError {
         "the second model has {found} tokens and the first {wanted}; they must share a vocabulary"
     )]
     AmateurVocabulary { found: usize, wanted: usize },
+    #[error("nothing of the prompt is left without its context or condition; add a question")]
+    NothingLeft,
     #[error("the method needs the words `{0}` in the prompt, and they are not there")]
     NoCondition(String),
     #[error("the scores of token {0} hold NaN; the weights or the method's settings are damaged")]

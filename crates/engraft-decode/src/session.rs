@@ -206,16 +206,17 @@ fn read<M: CausalLm>(
 
 /// The tokens of a view.
 fn tokens(view: &View, prompt: &Prompt<'_>) -> Result<Vec<u32>, AnswerError> {
-    match view {
-        View::Full | View::Amateur => Ok(prompt.full.to_vec()),
-        View::NoContext => prompt
-            .question
-            .map(<[u32]>::to_vec)
-            .ok_or(AnswerError::NoContext),
+    let tokens = match view {
+        View::Full | View::Amateur => prompt.full.to_vec(),
+        View::NoContext => prompt.question.ok_or(AnswerError::NoContext)?.to_vec(),
         View::Without(range) => {
             let (before, after) = (&prompt.full[..range.start], &prompt.full[range.end..]);
-            Ok([before, after].concat())
+            [before, after].concat()
         }
+    };
+    match tokens.is_empty() {
+        true => Err(AnswerError::NothingLeft),
+        false => Ok(tokens),
     }
 }
 

@@ -11,7 +11,10 @@ pub mod page;
 pub mod rows;
 pub mod scoring;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -69,6 +72,7 @@ pub struct Decoder {
     pub tokenizer: Tokenizer,
     pub path: PathBuf,
     amateur: Option<Llama>,
+    reader: OnceLock<Reader>,
 }
 
 /// The decoding method of that name.
@@ -100,6 +104,7 @@ impl Decoder {
             tokenizer,
             path,
             amateur: None,
+            reader: OnceLock::new(),
         })
     }
 
@@ -201,11 +206,15 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::hash`].
     pub fn reader(&self) -> anyhow::Result<Reader> {
+        if let Some(known) = self.reader.get() {
+            return Ok(known.clone());
+        }
         let tokenizer = blake3::hash(self.tokenizer.json().as_bytes());
-        Ok(Reader {
+        let reader = Reader {
             tokenizer_hash: tokenizer.to_hex().to_string(),
             model_hash: self.hash()?,
-        })
+        };
+        Ok(self.reader.get_or_init(|| reader).clone())
     }
 
     fn models(&self) -> Models<'_, Llama> {

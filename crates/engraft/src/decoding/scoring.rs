@@ -355,14 +355,13 @@ pub fn measurements(name: &str, found: &[Found]) -> Vec<Measurement> {
 /// Of windows of (tokens, log-probability), which are what is drawn for the interval.
 fn perplexity(probe: String, windows: &[(f64, f64)]) -> Measurement {
     let tokens: f64 = windows.iter().map(|(tokens, _)| tokens).sum();
-    let mean_tokens = tokens / windows.len() as f64;
-    let per_window: Vec<(usize, f64)> = windows
-        .iter()
-        .enumerate()
-        .map(|(at, (_, log))| (at, -log / mean_tokens))
-        .collect();
+    // Windows are drawn, and each counts as many tokens as it has.
+    let of_window = |(at, &(tokens, log)): (usize, &(f64, f64))| {
+        std::iter::repeat_n((at, -log / tokens), tokens as usize)
+    };
+    let per_token: Vec<(usize, f64)> = windows.iter().enumerate().flat_map(of_window).collect();
     let value = windows.iter().map(|(_, log)| -log).sum::<f64>() / tokens;
-    let interval = bootstrap(&per_window, &probe).map(|range| engraft_probe::Interval {
+    let interval = bootstrap(&per_token, &probe).map(|range| engraft_probe::Interval {
         low: range.low.exp(),
         high: range.high.exp(),
     });
@@ -421,5 +420,7 @@ mod tests {
         let all = measurements("x", &found);
         assert!((all[0].value - 2.0).abs() < 1e-12);
         assert_eq!(all[0].n, 4);
+        let interval = all[0].interval.unwrap();
+        assert!((interval.low - 2.0).abs() < 1e-9 && (interval.high - 2.0).abs() < 1e-9);
     }
 }

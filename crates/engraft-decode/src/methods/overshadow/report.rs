@@ -151,7 +151,7 @@ impl Report {
 fn law<'a>(judged: impl Iterator<Item = (&'a Finding, bool)>) -> Option<Law> {
     let mut rates: Vec<(f64, f64, f64)> = Vec::new();
     for (one, wrong) in judged {
-        let ratio = one.ratio?;
+        let Some(ratio) = one.ratio else { continue };
         let wrong = f64::from(wrong);
         match rates.iter_mut().find(|(known, ..)| *known == ratio) {
             Some((_, sum, count)) => (*sum, *count) = (*sum + wrong, *count + 1.0),

@@ -62,6 +62,22 @@ impl Decode {
         if self.stop.is_empty() {
             self.stop.push("\n".to_owned());
         }
+        for (at, method) in self.methods.iter().enumerate() {
+            anyhow::ensure!(
+                self.methods[..at]
+                    .iter()
+                    .all(|other| other.name != method.name),
+                "--methods names `{}` twice; name every method once",
+                method.name
+            );
+        }
+        for (at, template) in self.template.iter().enumerate() {
+            anyhow::ensure!(
+                !self.template[..at].contains(template),
+                "--template names `{}` twice; name every template once",
+                template.name
+            );
+        }
         let mut decoder = Decoder::load(&self.model)?;
         if let Some(amateur) = &self.amateur {
             decoder = decoder.with_amateur(amateur, &self.model)?;
