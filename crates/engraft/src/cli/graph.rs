@@ -146,6 +146,11 @@ fn texts(corpus: &Path) -> anyhow::Result<Vec<String>> {
         let lines = read.lines().map(str::trim).filter(|line| !line.is_empty());
         texts.extend(lines.map(str::to_owned));
     }
+    anyhow::ensure!(
+        !texts.is_empty(),
+        "{}: holds no texts; write one a line",
+        corpus.display()
+    );
     Ok(texts)
 }
 

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use engraft_decode::methods::overshadow::{Finding, Overshadow, Report};
+use engraft_decode::{
+    DecodeMethod,
+    methods::overshadow::{Finding, Overshadow, Report},
+};
 use engraft_runtime::{Ask, Blind, CausalLm, Feed};
 use serde::Deserialize;
 
@@ -53,11 +56,12 @@ struct Row {
 
 impl Guard {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            self.alpha > 0.0 && self.alpha <= 1.0,
-            "--alpha is {}; it must be above 0 and at most 1",
-            self.alpha
-        );
+        let settings = Overshadow {
+            alpha: self.alpha,
+            tau: self.tau,
+            ..Overshadow::default()
+        };
+        settings.check().map_err(anyhow::Error::msg)?;
         let rows: Vec<Row> = rows(&self.prompts)?;
         let decoder = Decoder::load(&self.model)?;
         let mut findings = Vec::new();
@@ -105,14 +109,15 @@ impl Guard {
             "the condition `{condition}` does not stand in the prompt; copy it from there"
         );
         let neutral = row.neutral.as_deref().unwrap_or(&self.neutral);
-        // What is taken out takes the space before it along.
-        let reduced = match neutral.is_empty() {
-            true => row
-                .prompt
-                .replacen(&format!(" {condition}"), "", 1)
-                .replacen(condition, "", 1),
-            false => row.prompt.replacen(condition, neutral, 1),
+        // The last place of several, as when an answer is decoded; what is taken out takes the space before
+        // it along.
+        let at = row.prompt.rfind(condition).unwrap_or_default();
+        let (before, after) = (&row.prompt[..at], &row.prompt[at + condition.len()..]);
+        let before = match neutral.is_empty() {
+            true => before.strip_suffix(' ').unwrap_or(before),
+            false => before,
         };
+        let reduced = format!("{before}{neutral}{after}");
         let full = self.logits(decoder, &row.prompt)?;
         let reduced = self.logits(decoder, &reduced)?;
         let condition = condition.to_owned();

@@ -37,7 +37,7 @@ pub(super) struct Score {
     chat: bool,
     /// Only so many lines of the file.
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<std::num::NonZeroUsize>,
     /// Tokens of a long text that are read together; the first of each is not scored.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..))]
     window: u32,
@@ -55,7 +55,7 @@ pub(super) struct Score {
 impl Score {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut items = read(&self.data)?;
-        items.truncate(self.limit.unwrap_or(usize::MAX));
+        items.truncate(self.limit.map_or(usize::MAX, usize::from));
         let mut decoder = Decoder::load(&self.model)?;
         if let Some(amateur) = &self.amateur {
             decoder = decoder.with_amateur(amateur, &self.model)?;

@@ -137,7 +137,7 @@ impl Template {
             true => String::new(),
             // A lead goes on after white space.
             false => match text.find("{lead}") {
-                Some(at) if text[..at].ends_with('\n') => conflict.lead.clone(),
+                Some(at) if text[..at].ends_with(char::is_whitespace) => conflict.lead.clone(),
                 _ => format!(" {}", conflict.lead),
             },
         };

@@ -43,7 +43,7 @@ pub(in crate::cli) struct Decode {
     stop: Vec<String>,
     /// Only so many lines of the file.
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<std::num::NonZeroUsize>,
     /// Of methods that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -55,7 +55,7 @@ pub(in crate::cli) struct Decode {
 impl Decode {
     pub(in crate::cli) fn run(mut self) -> anyhow::Result<()> {
         let mut conflicts: Vec<Conflict> = rows(&self.data)?;
-        conflicts.truncate(self.limit.unwrap_or(usize::MAX));
+        conflicts.truncate(self.limit.map_or(usize::MAX, usize::from));
         if self.template.is_empty() {
             self.template = Template::all();
         }
