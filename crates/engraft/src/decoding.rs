@@ -108,11 +108,16 @@ impl Decoder {
         })
     }
 
-    /// Loads a weaker model to compare with; it must read the same tokens.
+    /// Loads a weaker model to compare with, where one is named; it must read the same tokens.
     ///
     /// # Errors
     /// As [`Decoder::load`], and another vocabulary.
-    pub fn with_amateur(mut self, model: &Path, flags: &ModelFlags) -> anyhow::Result<Self> {
+    pub fn with_amateur(
+        mut self,
+        model: Option<&Path>,
+        flags: &ModelFlags,
+    ) -> anyhow::Result<Self> {
+        let Some(model) = model else { return Ok(self) };
         let path = place(model, "--amateur")?;
         let loaded = Llama::load(&path, flags.options())?;
         let same = loaded

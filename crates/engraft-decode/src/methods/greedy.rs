@@ -14,7 +14,8 @@
 //! They agree.
 //!
 //! # Evidence
-//! Greedy texts of SmolLM2 equal transformers' in 32-bit floats: `parity/smollm2-135m`.
+//! Greedy texts of SmolLM2 equal transformers' in 32-bit floats: `parity/smollm2-135m`; with a
+//! repetition penalty `parity/decoding-baselines`, kind `generate`.
 //!
 //! # Reference
 //! Common practice; as in transformers' `generate`.

@@ -8,7 +8,7 @@
 //! # When to use it, when not
 //! For free answers about known documents, where mentioning their words counts. At the default step the
 //! effect is small; `step_size` 0.03 with `gamma` 1 moves more. Each token costs a forward and a
-//! backward pass a step and two more forward passes. Adding a constant to the logits of the wanted
+//! backward pass a step and three more forward passes. Adding a constant to the logits of the wanted
 //! words is the baseline to beat.
 //!
 //! # How
@@ -56,7 +56,7 @@ pub struct Kid {
     /// Text file of the documents.
     #[arg(long, default_value_t = Self::default().documents)]
     pub documents: String,
-    /// Gradient steps before each token; 0 is the plain model.
+    /// Gradient steps before each token; with 0 only bans and filters are left.
     #[arg(long, default_value_t = Self::default().kid_steps)]
     pub kid_steps: usize,
     /// Length of a step.

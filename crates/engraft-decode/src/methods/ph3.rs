@@ -26,7 +26,8 @@
 //! comparison. The grid 1, 3, 5, 7, 9, 15 of `k` comes from a later paper's baseline.
 //!
 //! # Evidence
-//! Parity with the formulas in double precision: `parity/ph3`, kind `path_patch`. Measured beside every
+//! Parity with the formulas in double precision: `parity/ph3`, kind `path_patch`;
+//! on real weights kind `score_heads`. Measured beside every
 //! other method: `docs/evidence.md`.
 //!
 //! # Reference

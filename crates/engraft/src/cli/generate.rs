@@ -68,10 +68,8 @@ impl Generate {
         let settings = entry.from_flags(flags).map_err(anyhow::Error::msg)?;
         let settings = entry.normalise(&settings).map_err(said)?;
         let context = self.context.as_deref().map(text).transpose()?;
-        let mut decoder = Decoder::load(&self.model)?;
-        if let Some(amateur) = &self.amateur {
-            decoder = decoder.with_amateur(amateur, &self.model)?;
-        }
+        let decoder =
+            Decoder::load(&self.model)?.with_amateur(self.amateur.as_deref(), &self.model)?;
         let mut way = decoder.way(&entry, &settings)?;
         let tokenizer = &decoder.tokenizer;
         let asked = Asked::question(tokenizer, &self.prompt, context.as_deref(), self.raw)?;

@@ -56,10 +56,8 @@ impl Score {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut items = read(&self.data)?;
         items.truncate(self.limit.map_or(usize::MAX, usize::from));
-        let mut decoder = Decoder::load(&self.model)?;
-        if let Some(amateur) = &self.amateur {
-            decoder = decoder.with_amateur(amateur, &self.model)?;
-        }
+        let decoder =
+            Decoder::load(&self.model)?.with_amateur(self.amateur.as_deref(), &self.model)?;
         let scoring = Scoring {
             decoder: &decoder,
             method: self.method.as_ref(),

@@ -78,10 +78,8 @@ impl Decode {
                 template.name
             );
         }
-        let mut decoder = Decoder::load(&self.model)?;
-        if let Some(amateur) = &self.amateur {
-            decoder = decoder.with_amateur(amateur, &self.model)?;
-        }
+        let decoder =
+            Decoder::load(&self.model)?.with_amateur(self.amateur.as_deref(), &self.model)?;
         let contest = Contest {
             conflicts: &conflicts,
             templates: &self.template,
