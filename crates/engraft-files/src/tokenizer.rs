@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -96,10 +97,10 @@ impl Tokenizer {
     /// The tokenizer of a model folder: `tokenizer.json`, or `vocab.json` with scored pieces
     /// (llama2.c); with its chat template, if it has one. `None` if the folder has neither. `config` is the model's `config.json`.
     pub fn of_folder(folder: &Path, config: &Value) -> Result<Option<Self>, TokenizerError> {
-        let path = folder.join("tokenizer.json");
-        let inner = if path.exists() {
-            tokenizers::Tokenizer::from_file(&path).map_err(|error| TokenizerError::File {
-                path: path.clone(),
+        let whole = folder.join("tokenizer.json");
+        let inner = if whole.exists() {
+            tokenizers::Tokenizer::from_file(&whole).map_err(|error| TokenizerError::File {
+                path: whole.clone(),
                 problem: format!("is no tokenizer ({error}); copy it again"),
             })?
         } else {
@@ -118,11 +119,15 @@ impl Tokenizer {
         };
         let token = |content: &str| inner.token_to_id(content);
         let end = id("eos_token_id").or_else(|| token(END)).unwrap_or(0);
+        // Where the folder does not say so, the tokenizer itself does, as in transformers; scored pieces
+        // always want a mark.
+        let adds = |mark: &u32| match adds_start(folder) {
+            Some(adds) => adds,
+            None if !whole.exists() => true,
+            None => marked(&inner).first() == Some(mark),
+        };
         let specials = Specials {
-            start: match adds_start(folder) {
-                Some(false) => None,
-                _ => id("bos_token_id").or_else(|| token(END)),
-            },
+            start: id("bos_token_id").or_else(|| token(END)).filter(adds),
             end,
             pad: id("pad_token_id").or_else(|| token(PAD)).unwrap_or(end),
         };
@@ -154,6 +159,16 @@ impl Tokenizer {
             .encode_fast(text, false)
             .map(|encoding| encoding.get_ids().to_vec())
             .unwrap_or_default()
+    }
+
+    /// The same, and for each id the bytes of the text that it stands for.
+    pub fn encode_with_places(&self, text: &str) -> (Vec<u32>, Vec<Range<usize>>) {
+        let Ok(encoding) = self.inner.encode(text, false) else {
+            return Default::default();
+        };
+        let places = encoding.get_offsets().iter();
+        let places = places.map(|&(start, end)| start..end).collect();
+        (encoding.get_ids().to_vec(), places)
     }
 
     /// The text of ids; special tokens are left out.
@@ -232,6 +247,12 @@ impl Tokenizer {
         }
         config
     }
+}
+
+/// The marks that a tokenizer frames an empty text with.
+fn marked(tokenizer: &tokenizers::Tokenizer) -> Vec<u32> {
+    let encoding = tokenizer.encode_fast("", true);
+    encoding.map_or_else(|_| Vec::new(), |encoding| encoding.get_ids().to_vec())
 }
 
 /// Whether the folder says that a text starts with a mark; many say nothing.

@@ -64,10 +64,11 @@ pub(super) fn tokenizer(path: &Path, container: &Container) -> Result<Tokenizer,
             .ok_or_else(|| format!("the merge `{merge}` has no two sides"))?;
         merges.push(json!([first, second]));
     }
+    let cut_by = metadata("pre").and_then(Meta::text).unwrap_or("gpt-2");
     let whole = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
         "normalizer": null,
-        "pre_tokenizer": cut(metadata("pre").and_then(Meta::text).unwrap_or("gpt-2"))?,
+        "pre_tokenizer": cut(cut_by)?,
         "post_processor": null,
         "decoder": byte_level(true),
         "model": {
@@ -81,7 +82,11 @@ pub(super) fn tokenizer(path: &Path, container: &Container) -> Result<Tokenizer,
         u32::try_from(id).ok()
     };
     let end = id("eos_token_id").unwrap_or(0);
-    let adds_start = metadata("add_bos_token") == Some(&Meta::Flag(true));
+    // Where the file does not say, as in llama.cpp.
+    let adds_start = match metadata("add_bos_token") {
+        Some(&Meta::Flag(adds)) => adds,
+        _ => cut_by == "llama-bpe",
+    };
     let specials = Specials {
         start: id("bos_token_id").filter(|_| adds_start),
         end,
