@@ -4,10 +4,9 @@ use engraft_runtime::{Ask, Blind, CacheGradient, CausalLm, Feed, RuntimeError};
 
 use crate::{
     Models, Pasts, Prompt, Session, Told, Way,
-    beam::beam_search,
+    beam::{Task, beam_search},
     logits::{argmax, log_softmax},
     methods::opera::{self, OperaError},
-    processors::Processors,
 };
 
 /// Why an answer could not be decoded.
@@ -29,10 +28,16 @@ pub enum AnswerError {
     AmateurVocabulary { found: usize, wanted: usize },
     #[error("nothing of the prompt is left without its context or condition; add a question")]
     NothingLeft,
-    #[error("the method needs the words `{0}` in the prompt, and they are not there")]
+    #[error("the words `{0}` do not stand in the prompt; copy them from there")]
     NoCondition(String),
-    #[error("the scores of token {0} hold NaN; the weights or the method's settings are damaged")]
+    #[error(
+        "the score of token {0} is NaN or infinite; the weights or the method's settings are damaged"
+    )]
     NotANumber(usize),
+    #[error("every token is ruled out; loosen the method's settings")]
+    NothingPossible,
+    #[error("the search was stopped before it had an answer")]
+    Stopped,
     #[error("this method searches whole answers; it gives no probability to a given one")]
     NoScores,
 }
@@ -63,9 +68,29 @@ pub struct Limits<'a> {
     pub alternatives: usize,
     /// Uniform numbers from 0 to 1, for methods that draw.
     pub uniform: &'a mut dyn FnMut() -> f64,
+    /// Whether a search is to be given up, asked before every step.
+    pub stopped: &'a dyn Fn() -> bool,
 }
 
-/// Decodes an answer, telling every token as it comes; searches tell theirs when they are done.
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By a token that ends it, by who was told of it, or at the length asked for.
+    AsAsked,
+    /// The model's context is full.
+    Full,
+}
+
+/// A token of a given answer under the scores of a method.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    pub log_probability: f32,
+    /// Whether the method would have chosen it.
+    pub first: bool,
+}
+
+/// Decodes an answer, telling every token as it comes; searches tell theirs when they are done. It is
+/// never longer than the model's context has room for.
 ///
 /// # Errors
 /// A prompt or a model that lacks what the method needs, or one that is too long.
@@ -76,25 +101,38 @@ pub fn answer<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
     pasts: &mut Pasts<M::Stream>,
     limits: &mut Limits<'_>,
     tell: &mut dyn FnMut(Chosen) -> Go,
-) -> Result<(), AnswerError> {
+) -> Result<Ended, AnswerError> {
     if prompt.full.is_empty() {
         return Err(AnswerError::NoPrompt);
     }
     let model = models.model;
+    let (wanted, mut count, mut stopped) = (limits.tokens, 0, false);
+    let tell = &mut |chosen: Chosen| {
+        let go = tell(chosen);
+        (count, stopped) = (count + 1, go == Go::Stop);
+        go
+    };
+    let mut room = model.shape().context.saturating_sub(prompt.full.len());
+    limits.within(room, model, prompt)?;
     match way {
         Way::Steer(steering) => {
             let session = Session::new(models, prompt, &mut **steering, pasts)?;
+            room = session.room();
+            limits.within(room, model, prompt)?;
             *pasts = steered(session, limits, tell)?;
-            Ok(())
         }
-        Way::Kid(infusion) => infusion.answer(model, prompt, limits, tell),
+        Way::Kid(infusion) => infusion.answer(model, prompt, limits, tell)?,
         Way::Beam(beam) => {
-            let (start, processors) = (model.stream(), Processors::default());
-            let (ends, tokens) = (limits.ends, limits.tokens);
-            let found = beam_search(model, start, prompt.full, beam, &processors, ends, tokens)?;
+            let task = Task {
+                prompt: prompt.full,
+                ends: limits.ends,
+                limit: limits.tokens,
+                stopped: limits.stopped,
+            };
+            let found = beam_search(model, &task, beam)?;
             let best = found.into_iter().next();
             let told = best.map_or_else(Vec::new, |best| best.told());
-            retold(model, prompt.full, told, limits, tell)
+            retold(model, prompt.full, told, limits, tell)?;
         }
         Way::Opera(settings) => {
             let task = opera::Task {
@@ -103,14 +141,52 @@ pub fn answer<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
                 response: prompt.full.len(),
                 ends: limits.ends,
                 limit: limits.tokens,
+                stopped: limits.stopped,
             };
             let told = opera::search(model, &task, settings)?.told();
-            retold(model, prompt.full, told, limits, tell)
+            retold(model, prompt.full, told, limits, tell)?;
         }
+    }
+    Ok(match count == room && room < wanted && !stopped {
+        true => Ended::Full,
+        false => Ended::AsAsked,
+    })
+}
+
+impl Limits<'_> {
+    /// Shortens the answer to the room that there is; a prompt that leaves none is an error.
+    fn within<M: CausalLm>(
+        &mut self,
+        room: usize,
+        model: &M,
+        prompt: &Prompt<'_>,
+    ) -> Result<(), RuntimeError> {
+        if room == 0 && self.tokens > 0 {
+            let context = model.shape().context;
+            let wanted = prompt.full.len().max(context) + 1;
+            return Err(RuntimeError::Context { wanted, context });
+        }
+        self.tokens = self.tokens.min(room);
+        Ok(())
     }
 }
 
-/// The log-probability of every token of a given answer, under the scores of a method.
+/// Whether a token can be chosen by these scores.
+///
+/// # Errors
+/// A score that is no number, or none above `-inf`.
+pub fn choosable(scores: &[f32]) -> Result<(), AnswerError> {
+    let wrong = |score: &f32| score.is_nan() || *score == f32::INFINITY;
+    match scores.iter().position(wrong) {
+        Some(at) => Err(AnswerError::NotANumber(at)),
+        None if scores.iter().all(|score| *score == f32::NEG_INFINITY) => {
+            Err(AnswerError::NothingPossible)
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a method says of every token of a given answer.
 ///
 /// # Errors
 /// As [`answer`], and a method that gives no scores.
@@ -120,13 +196,13 @@ pub fn score<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
     way: &mut Way,
     pasts: &mut Pasts<M::Stream>,
     given: &[u32],
-) -> Result<Vec<f32>, AnswerError> {
+) -> Result<Vec<Given>, AnswerError> {
     match way {
         Way::Steer(steering) => {
             let mut session = Session::new(models, prompt, &mut **steering, pasts)?;
             let mut found = Vec::with_capacity(given.len());
             for &token in given {
-                found.push(log_softmax(&session.scores()?.scores)[token as usize]);
+                found.push(Given::of(token, &log_softmax(&session.scores()?.scores)));
                 session.push(token);
             }
             *pasts = session.pasts();
@@ -134,6 +210,16 @@ pub fn score<M: CausalLm + CacheGradient<Past = <M as CausalLm>::Stream>>(
         }
         Way::Kid(infusion) => infusion.score(models.model, prompt, given),
         Way::Beam(_) | Way::Opera(_) => Err(AnswerError::NoScores),
+    }
+}
+
+impl Given {
+    /// From the log-probabilities `[vocab]` of all tokens.
+    pub(crate) fn of(token: u32, log_probabilities: &[f32]) -> Self {
+        Self {
+            log_probability: log_probabilities[token as usize],
+            first: argmax(log_probabilities) == token as usize,
+        }
     }
 }
 
@@ -167,6 +253,9 @@ fn steered<M: CausalLm>(
     Ok(session.pasts())
 }
 
+/// Tokens whose logits are in memory together.
+const PIECE: usize = 64;
+
 /// Tells the tokens that a search found, with the probabilities that the plain model gives them.
 fn retold<M: CausalLm>(
     model: &M,
@@ -175,28 +264,41 @@ fn retold<M: CausalLm>(
     limits: &Limits<'_>,
     tell: &mut dyn FnMut(Chosen) -> Go,
 ) -> Result<(), AnswerError> {
-    let mut stream = model.stream();
-    let mut pending = prompt.to_vec();
-    for (token, told) in found {
-        if limits.ends.contains(&token) {
-            break;
-        }
+    let (vocab, mut stream) = (model.shape().vocab, model.stream());
+    let said = found.iter().map(|(token, _)| *token);
+    let said: Vec<u32> = said
+        .take_while(|token| !limits.ends.contains(token))
+        .collect();
+    let read = [prompt, &said].concat();
+    let (before, read) = read.split_at(prompt.len() - 1);
+    if !before.is_empty() {
         let feed = Feed {
             stream: &mut stream,
-            tokens: &pending,
-            ask: Ask::Last,
+            tokens: before,
+            ask: Ask::Nothing,
         };
-        let log_probabilities = log_softmax(&model.forward(&mut [feed], &mut Blind)?);
-        let chosen = Chosen {
-            token,
-            log_probability: log_probabilities[token as usize],
-            alternatives: best(&log_probabilities, limits.alternatives),
-            told,
+        model.forward(&mut [feed], &mut Blind)?;
+    }
+    let mut found = found.into_iter();
+    for piece in read[..said.len()].chunks(PIECE) {
+        let feed = Feed {
+            stream: &mut stream,
+            tokens: piece,
+            ask: Ask::All,
         };
-        if tell(chosen) == Go::Stop {
-            break;
+        let logits = model.forward(&mut [feed], &mut Blind)?;
+        for (row, (token, told)) in logits.chunks_exact(vocab).zip(&mut found) {
+            let log_probabilities = log_softmax(row);
+            let chosen = Chosen {
+                token,
+                log_probability: log_probabilities[token as usize],
+                alternatives: best(&log_probabilities, limits.alternatives),
+                told,
+            };
+            if tell(chosen) == Go::Stop {
+                return Ok(());
+            }
         }
-        pending = vec![token];
     }
     Ok(())
 }
@@ -251,6 +353,15 @@ mod tests {
             [0.0, 0.49, 0.51, 0.999].map(|u| drawn(&scores, u)),
             [1, 1, 3, 3]
         );
+    }
+
+    #[test]
+    fn scores_by_which_nothing_can_be_chosen_are_named() {
+        let said = |scores: &[f32]| choosable(scores).unwrap_err().to_string();
+        assert!(choosable(&[f32::NEG_INFINITY, 1.0]).is_ok());
+        assert!(said(&[0.0, f32::NAN]).contains("token 1"));
+        assert!(said(&[f32::INFINITY, 0.0]).contains("token 0"));
+        assert!(said(&[f32::NEG_INFINITY; 2]).contains("every token is ruled out"));
     }
 
     #[test]

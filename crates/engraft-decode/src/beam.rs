@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use engraft_runtime::{Ask, Blind, CausalLm, Feed, RuntimeError, Stream};
 
-use crate::{Told, logits::log_softmax, processors::Processors};
+use crate::{AnswerError, Told, answer::choosable, logits::log_softmax};
 
 pub use crate::methods::beam::{Beam, EarlyStopping};
 
@@ -40,6 +40,17 @@ impl Hypothesis {
     }
 }
 
+/// What is searched for.
+pub struct Task<'a> {
+    pub prompt: &'a [u32],
+    /// Tokens that end an answer.
+    pub ends: &'a [u32],
+    /// Most tokens of an answer.
+    pub limit: usize,
+    /// Whether the search is to be given up, asked before every step.
+    pub stopped: &'a dyn Fn() -> bool,
+}
+
 /// An answer on its way.
 struct Running<S> {
     /// Prompt and answer so far.
@@ -57,39 +68,42 @@ struct Candidate {
     score: f64,
 }
 
-/// The best answers of up to `limit` tokens, best first; at most as many as there are beams.
+/// The best answers, best first; at most as many as there are beams.
 ///
-/// `start` has been fed any part of the prompt. The processors act on log-probabilities. As in
-/// transformers 5: of twice as many candidates as beams, those that end an answer count only among
-/// the first half, and the others go on.
+/// As in transformers 5: of twice as many candidates as beams, those that end an answer count only
+/// among the first half, and the others go on.
 ///
 /// # Errors
-/// A prompt that is beyond the vocabulary, or too long with its answer.
+/// A prompt that is beyond the vocabulary, or too long with its answer; a search that was given up.
 pub fn beam_search<M: CausalLm>(
     model: &M,
-    mut start: M::Stream,
-    prompt: &[u32],
+    task: &Task<'_>,
     settings: &Beam,
-    processors: &Processors,
-    eos: &[u32],
-    limit: usize,
-) -> Result<Vec<Hypothesis>, RuntimeError> {
+) -> Result<Vec<Hypothesis>, AnswerError> {
+    let Task {
+        prompt,
+        ends: eos,
+        limit,
+        stopped,
+    } = *task;
     if prompt.is_empty() || limit == 0 {
         return Ok(Vec::new());
     }
-    start.truncate(prompt.len() - 1);
     // All beams are the same at first, and equal ones would only crowd out what is different.
     let mut running = vec![Running {
         tokens: prompt.to_vec(),
         score: 0.0,
-        stream: start,
+        stream: model.stream(),
     }];
     let mut finished = Vec::new();
     let beams = settings.num_beams;
     let wanted = beams * (1 + eos.len()).max(2);
     for length in 1..=limit {
+        if stopped() {
+            return Err(AnswerError::Stopped);
+        }
         let logits = forward(model, &mut running)?;
-        let candidates = candidates(&running, &logits, processors, wanted);
+        let candidates = candidates(&running, &logits, wanted)?;
         let ends = |candidate: &Candidate| length == limit || eos.contains(&candidate.token);
 
         for ended in candidates.iter().take(beams).filter(|c| ends(c)) {
@@ -114,13 +128,6 @@ pub fn beam_search<M: CausalLm>(
             .map(|candidate| running[candidate.beam].with(candidate))
             .collect();
     }
-    if finished.is_empty() {
-        finished.extend(
-            running
-                .into_iter()
-                .map(|beam| unfinished(beam, prompt.len(), settings)),
-        );
-    }
     Ok(finished)
 }
 
@@ -135,13 +142,6 @@ impl<S: Stream> Running<S> {
             stream: self.stream.clone(),
         }
     }
-}
-
-/// An answer that can neither end nor go on, because every token is impossible.
-fn unfinished<S>(beam: Running<S>, prompt: usize, settings: &Beam) -> Hypothesis {
-    let tokens = beam.tokens[prompt..].to_vec();
-    let score = settings.normalised(beam.score, tokens.len().max(1));
-    Hypothesis { tokens, score }
 }
 
 /// Feeds every beam what it was not fed yet. Logits `[beams, vocab]`.
@@ -164,14 +164,13 @@ fn forward<M: CausalLm>(
 fn candidates<S>(
     running: &[Running<S>],
     logits: &[f32],
-    processors: &Processors,
     wanted: usize,
-) -> Vec<Candidate> {
+) -> Result<Vec<Candidate>, AnswerError> {
     let mut found: Vec<Candidate> = Vec::with_capacity(wanted + 1);
     let rows = logits.chunks_exact(logits.len() / running.len());
     for (beam, (at, row)) in running.iter().zip(rows.enumerate()) {
-        let mut scores = log_softmax(row);
-        processors.apply(&beam.tokens, &mut scores, false);
+        choosable(row)?;
+        let scores = log_softmax(row);
         // What a token must exceed, as a log-probability: found out once a find, not once a token.
         let mut least = least_of(&found, wanted, beam.score);
         for (token, &score) in scores.iter().enumerate() {
@@ -189,7 +188,7 @@ fn candidates<S>(
             least = least_of(&found, wanted, beam.score);
         }
     }
-    found
+    Ok(found)
 }
 
 /// The log-probability that the worst candidate would need in a beam of that score.
@@ -222,18 +221,13 @@ mod tests {
         Bigram::new(table.concat(), Vec::new(), 4)
     }
 
-    fn search(settings: &Beam, processors: &Processors, limit: usize) -> Vec<Hypothesis> {
-        let model = garden_path();
-        beam_search(
-            &model,
-            model.stream(),
-            &[0],
-            settings,
-            processors,
-            &[3],
+    fn task<'a>(prompt: &'a [u32], ends: &'a [u32], limit: usize) -> Task<'a> {
+        Task {
+            prompt,
+            ends,
             limit,
-        )
-        .unwrap()
+            stopped: &|| false,
+        }
     }
 
     #[test]
@@ -243,54 +237,40 @@ mod tests {
             length_penalty: 0.0,
             ..Beam::default()
         };
-        let off = Processors::default();
-        let best = &search(&beam(2), &off, 3)[0];
+        let search = |settings: &Beam, limit: usize| {
+            let found = beam_search(&garden_path(), &task(&[0], &[3], limit), settings);
+            found.unwrap().remove(0)
+        };
+        let best = search(&beam(2), 3);
         assert_eq!(best.tokens, [2, 3]);
         assert!((best.score - 0.4f64.ln()).abs() < 1e-6);
-        assert_eq!(search(&beam(1), &off, 1)[0].tokens, [1]);
+        assert_eq!(search(&beam(1), 1).tokens, [1]);
+        let nothing = beam_search(&garden_path(), &task(&[], &[3], 4), &Beam::default());
+        assert!(nothing.unwrap().is_empty());
     }
 
     #[test]
-    fn beams_see_processors_and_survive_when_nothing_is_possible() {
-        let once = Processors {
-            no_repeat_ngram_size: 1,
-            ..Processors::default()
+    fn a_search_is_given_up_when_it_is_told_to_or_cannot_choose() {
+        let steps = std::cell::Cell::new(0);
+        let after_two = || {
+            steps.set(steps.get() + 1);
+            steps.get() > 2
         };
-        let settings = Beam {
-            num_beams: 3,
-            ..Beam::default()
+        let given_up = Task {
+            stopped: &after_two,
+            ..task(&[0], &[], 99)
         };
-        for hypothesis in search(&settings, &once, 8) {
-            let mut tokens = hypothesis.tokens.clone();
-            tokens.sort_unstable();
-            tokens.dedup();
-            assert_eq!(tokens.len(), hypothesis.tokens.len());
-        }
-        // Without an end in reach, an answer stops where every token was used.
-        let model = garden_path();
-        let found = beam_search(&model, model.stream(), &[3, 0], &settings, &once, &[], 8).unwrap();
-        assert!(!found.is_empty());
-        assert!(found.iter().all(|hypothesis| hypothesis.tokens.len() <= 2));
-    }
-
-    #[test]
-    fn a_prompt_fed_in_part_or_in_whole_gives_the_same() {
-        let model = garden_path();
-        let run = |fed: &[u32]| {
-            let mut stream = model.stream();
-            let feed = Feed {
-                stream: &mut stream,
-                tokens: fed,
-                ask: Ask::Nothing,
-            };
-            model.forward(&mut [feed], &mut Blind).unwrap();
-            let off = Processors::default();
-            beam_search(&model, stream, &[1, 2, 0], &Beam::default(), &off, &[3], 4).unwrap()
+        let found = beam_search(&garden_path(), &given_up, &Beam::default());
+        assert!(matches!(found, Err(AnswerError::Stopped)));
+        assert_eq!(steps.get(), 3);
+        let damaged = |score: f32| {
+            let model = Bigram::new(vec![score; 4], Vec::new(), 2);
+            beam_search(&model, &task(&[0], &[], 3), &Beam::default())
         };
-        assert_eq!(run(&[]), run(&[1, 2]));
-        assert_eq!(run(&[]), run(&[1, 2, 0]));
-        let off = Processors::default();
-        let empty = beam_search(&model, model.stream(), &[], &Beam::default(), &off, &[3], 4);
-        assert!(empty.unwrap().is_empty());
+        assert!(matches!(damaged(f32::NAN), Err(AnswerError::NotANumber(0))));
+        assert!(matches!(
+            damaged(f32::NEG_INFINITY),
+            Err(AnswerError::NothingPossible)
+        ));
     }
 }

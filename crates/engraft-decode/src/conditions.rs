@@ -2,49 +2,67 @@
 
 use std::ops::Range;
 
-use crate::View;
+use crate::{AnswerError, Prompt, Text, View};
 
 /// What stands between two conditions in a setting.
 const SEPARATOR: char = '|';
 
 /// Words of a prompt and, once they were found, their tokens.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Conditions {
     texts: Vec<String>,
-    ranges: Vec<Range<usize>>,
+    neutral: String,
+    /// Where each is, and the tokens that stand there in the prompt without it.
+    found: Vec<(Range<usize>, Vec<u32>)>,
 }
 
 impl Conditions {
-    /// From a setting: `in winter | for children`. None means the context as a whole.
-    pub fn named(setting: &str) -> Self {
+    /// From a setting: `in winter | for children`. None means the context as a whole. `neutral` stands
+    /// where one is taken out.
+    pub fn named(setting: &str, neutral: &str) -> Self {
         let texts = setting.split(SEPARATOR).map(str::trim);
         Self {
             texts: texts
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            ranges: Vec::new(),
+            neutral: neutral.to_owned(),
+            found: Vec::new(),
         }
     }
 
-    /// The first condition whose tokens are not known.
-    pub fn unresolved(&self) -> Option<&str> {
-        self.texts.get(self.ranges.len()).map(String::as_str)
+    /// Looks for the words in a prompt.
+    ///
+    /// # Errors
+    /// Words that do not stand there.
+    pub fn find(&mut self, prompt: &Prompt<'_>) -> Result<(), AnswerError> {
+        let found = self.texts.iter().map(|words| {
+            let absent = || AnswerError::NoCondition(words.clone());
+            let place = prompt.text.find(words).ok_or_else(absent)?;
+            let instead = self.instead(words, &prompt.full[place.clone()], prompt.text);
+            Ok((place, instead))
+        });
+        self.found = found.collect::<Result<_, AnswerError>>()?;
+        Ok(())
     }
 
-    /// The tokens of that condition in the full prompt.
-    pub fn resolved(&mut self, tokens: Range<usize>) {
-        if self.ranges.len() < self.texts.len() {
-            self.ranges.push(tokens);
+    /// What stands in place of the tokens that hold some words: nothing, or the same with neutral words.
+    fn instead(&self, words: &str, tokens: &[u32], text: &dyn Text) -> Vec<u32> {
+        match self.neutral.is_empty() {
+            true => Vec::new(),
+            false => text.encode(&text.decode(tokens).replacen(words, &self.neutral, 1)),
         }
     }
 
     /// The full prompt, then the prompt without each condition.
     pub fn views(&self) -> Vec<View> {
+        let without = |(place, instead): &(Range<usize>, Vec<u32>)| {
+            View::Instead(place.clone(), instead.clone())
+        };
         let mut views = vec![View::Full];
         match self.texts.is_empty() {
             true => views.push(View::NoContext),
-            false => views.extend(self.ranges.iter().cloned().map(View::Without)),
+            false => views.extend(self.found.iter().map(without)),
         }
         views
     }
@@ -59,25 +77,59 @@ impl Conditions {
 mod tests {
     use super::*;
 
+    /// Every byte is a token.
+    struct Bytes(&'static str);
+
+    impl Text for Bytes {
+        fn encode(&self, text: &str) -> Vec<u32> {
+            text.bytes().map(u32::from).collect()
+        }
+
+        fn decode(&self, tokens: &[u32]) -> String {
+            tokens.iter().map(|&byte| char::from(byte as u8)).collect()
+        }
+
+        fn end(&self) -> u32 {
+            0
+        }
+
+        fn find(&self, words: &str) -> Option<Range<usize>> {
+            let at = self.0.find(words)?;
+            Some(at..at + words.len())
+        }
+    }
+
+    fn views(setting: &str, neutral: &str) -> Result<Vec<String>, AnswerError> {
+        let text = Bytes("tea in winter for two");
+        let full = text.encode(text.0);
+        let prompt = Prompt {
+            full: &full,
+            question: Some(&full[..3]),
+            span: 0..full.len(),
+            text: &text,
+        };
+        let mut conditions = Conditions::named(setting, neutral);
+        conditions.find(&prompt)?;
+        let tokens = |view: View| Ok(text.decode(&view.tokens(&prompt)?));
+        conditions.views().into_iter().map(tokens).collect()
+    }
+
     #[test]
-    fn conditions_are_asked_for_one_by_one_and_left_out_in_that_order() {
-        let mut conditions = Conditions::named(" in winter |for children| ");
-        assert_eq!(conditions.unresolved(), Some("in winter"));
-        conditions.resolved(4..6);
-        assert_eq!(conditions.unresolved(), Some("for children"));
-        conditions.resolved(1..3);
-        conditions.resolved(7..8);
-        assert_eq!(conditions.unresolved(), None);
-        let views = [View::Full, View::Without(4..6), View::Without(1..3)];
-        assert_eq!(conditions.views(), views);
-        assert_eq!(conditions.name(1), "for children");
+    fn each_condition_is_cut_out_or_replaced_in_the_order_of_their_names() {
+        let cut = views(" for two |in winter| ", "").unwrap();
+        assert_eq!(
+            cut,
+            ["tea in winter for two", "tea in winter ", "tea  for two"]
+        );
+        let replaced = views("in winter", "at times").unwrap();
+        assert_eq!(replaced[1], "tea at times for two");
+        let absent = views("in summer", "").unwrap_err().to_string();
+        assert!(absent.contains("`in summer`"), "{absent}");
     }
 
     #[test]
     fn without_a_name_the_context_is_the_condition() {
-        let conditions = Conditions::named("");
-        assert_eq!(conditions.unresolved(), None);
-        assert_eq!(conditions.views(), [View::Full, View::NoContext]);
-        assert_eq!(conditions.name(0), "the context");
+        assert_eq!(views("", "x").unwrap(), ["tea in winter for two", "tea"]);
+        assert_eq!(Conditions::named("", "").name(0), "the context");
     }
 }

@@ -18,7 +18,7 @@ mod reference;
 pub mod session;
 pub mod steering;
 
-pub use answer::{AnswerError, Chosen, Go, Limits, answer, score};
+pub use answer::{AnswerError, Chosen, Ended, Given, Go, Limits, answer, choosable, score};
 pub use method::{DecodeEntry, DecodeMethod, Target, Way};
 pub use prompt::{Prompt, Text};
 pub use session::{Models, Next, Pasts, Session};

@@ -6,7 +6,7 @@ use engraft_runtime::Shape;
 use serde_json::Value;
 
 use crate::{
-    Steering,
+    Steering, View,
     beam::Beam,
     graph::Reader,
     methods::{kid::Infusion, opera::Opera},
@@ -41,12 +41,21 @@ pub enum Way {
     Kid(Infusion),
 }
 
+impl Way {
+    /// Whether the prompt is compared with itself without its context.
+    pub fn needs_context(&self) -> bool {
+        matches!(self, Self::Steer(steering) if steering.views().contains(&View::NoContext))
+    }
+}
+
 /// A method that decides how an answer is decoded.
 pub trait DecodeMethod: Settings {
     /// As recipes and flags write it.
     const NAME: &'static str;
     /// What it cannot do without.
     const NEEDS: &'static [Need] = &[];
+    /// The settings that name files.
+    const FILES: &'static [&'static str] = &[];
     /// The reference cases it answers for.
     const CHECKS: &'static [Check];
 
@@ -66,6 +75,8 @@ pub trait DecodeMethod: Settings {
 #[derive(Clone, Copy)]
 pub struct DecodeEntry {
     pub method: Method,
+    /// The settings that name files.
+    pub files: &'static [&'static str],
     normalise: fn(&Value) -> Result<Value, String>,
     start: fn(&Value, &Target<'_>) -> Result<Way, String>,
     flags: fn(Command) -> Command,
@@ -84,6 +95,7 @@ impl DecodeEntry {
                 fields: M::fields,
                 checks: M::CHECKS,
             },
+            files: M::FILES,
             normalise: |value| checked::<M>(value)?.as_written(),
             start: |value, model| checked::<M>(value)?.start(model),
             flags: <M as Args>::augment_args,

@@ -13,7 +13,8 @@ pub trait Text {
     /// The token that ends a text.
     fn end(&self) -> u32;
 
-    /// The tokens of the full prompt that hold these words: every token with a part of them.
+    /// The tokens of the full prompt that hold these words of the asker, not of a template: every token
+    /// with a part of them, in the last place of several.
     fn find(&self, words: &str) -> Option<Range<usize>>;
 }
 

@@ -1,7 +1,7 @@
 //! Whether the answer still listens to a condition: what becomes of its plausible tokens when the
 //! condition is taken out of the prompt.
 
-use crate::logits::{Real, max};
+use crate::logits::{Real, argmax, max};
 
 /// The plausible tokens of a prompt, set beside the same prompt without a condition.
 #[derive(Clone, Debug)]
@@ -57,6 +57,17 @@ impl<F: Real> Reaction<F> {
         self.escaping.iter().map(|&token| full[token] - floor).sum()
     }
 
+    /// How strongly the answer reacts to the condition's absence, in nats: `-S`, and what the escaping
+    /// tokens have above the floor. A lone plausible token can only show a reaction by ceasing to be the
+    /// first: what it loses then.
+    pub fn strength(&self, full: &[F], reduced: &[F]) -> F {
+        let graded = self.escape(full).max(F::zero()) - self.s_rpmi;
+        match self.common[..] {
+            [only] if argmax(reduced) != only => graded.max(full[only] - reduced[only]),
+            _ => graded,
+        }
+    }
+
     /// Writes the log-probabilities with the condition less `weight` times those without it;
     /// implausible tokens are `-inf`.
     pub fn contrast(&self, full: &[F], reduced: &[F], weight: F, scores: &mut [F]) {
@@ -99,6 +110,21 @@ mod tests {
         assert_eq!(reaction.lowest, None);
         assert_eq!(reaction.floor(), full[0] + 0.01f64.ln());
         assert_eq!(reaction.escape(&full), 0.0);
+        assert_eq!(reaction.strength(&full, &full), 0.0);
+    }
+
+    #[test]
+    fn the_strength_grows_with_what_escapes_and_with_what_a_lone_token_loses() {
+        let strength = |full: [f64; 3], reduced: [f64; 3]| {
+            let (full, reduced) = (log_softmax(&full), log_softmax(&reduced));
+            Reaction::of(&full, &reduced, 0.01).strength(&full, &reduced)
+        };
+        let likely = strength([2.0, 1.0, -30.0], [2.0, -30.0, -30.0]);
+        let unlikely = strength([2.0, -2.0, -30.0], [2.0, -30.0, -30.0]);
+        assert!(likely > unlikely && unlikely > 0.0, "{likely} {unlikely}");
+        let overtaken = strength([9.0, 0.0, 0.0], [9.0, 9.5, 0.0]);
+        assert!(overtaken > 0.5, "{overtaken}");
+        assert_eq!(strength([9.0, 0.0, 0.0], [9.5, 0.0, 9.0]), 0.0);
     }
 
     #[test]

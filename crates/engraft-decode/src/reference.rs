@@ -90,6 +90,7 @@ pub(crate) fn answered(
         ends: &[END],
         alternatives: 0,
         uniform: &mut || 0.0,
+        stopped: &|| false,
     };
     let mut found = Vec::new();
     let mut tell = |chosen: Chosen| {

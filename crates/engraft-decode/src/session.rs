@@ -2,7 +2,7 @@
 
 use engraft_runtime::{Ask, Blind, CausalLm, Feed, Probe, Row, Site, Stream};
 
-use crate::{AnswerError, Prompt, Steering, Step, Told, View};
+use crate::{AnswerError, Prompt, Steering, Step, Told, View, answer::choosable};
 
 /// The model that answers, and a weaker one for methods that compare with it.
 pub struct Models<'a, M> {
@@ -76,14 +76,11 @@ impl<'a, M: CausalLm> Session<'a, M> {
         if prompt.full.is_empty() {
             return Err(AnswerError::NoPrompt);
         }
-        while let Some(words) = steering.condition().map(str::to_owned) {
-            match prompt.text.find(&words) {
-                Some(tokens) => steering.resolved(tokens),
-                None => return Err(AnswerError::NoCondition(words)),
-            }
+        if let Some(conditions) = steering.conditions() {
+            conditions.find(prompt)?;
         }
         let reading = |view: View| -> Result<Reading<M>, AnswerError> {
-            let text = tokens(&view, prompt)?;
+            let text = view.tokens(prompt)?;
             let stream = match view {
                 View::Amateur => models.weaker()?.stream(),
                 _ => pasts.shared(&text).unwrap_or_else(|| models.model.stream()),
@@ -101,6 +98,18 @@ impl<'a, M: CausalLm> Session<'a, M> {
             tokens: prompt.full.to_vec(),
             prompt: prompt.full.len(),
         })
+    }
+
+    /// How many tokens an answer may have until a prompt fills its model's context.
+    pub fn room(&self) -> usize {
+        let room = |reading: &Reading<M>| {
+            let model = match (&reading.view, self.models.amateur) {
+                (View::Amateur, Some(amateur)) => amateur,
+                _ => self.models.model,
+            };
+            model.shape().context.saturating_sub(reading.text.len())
+        };
+        self.readings.iter().map(room).min().unwrap_or(0)
     }
 
     /// Whether the next token is drawn by its probability.
@@ -144,10 +153,8 @@ impl<'a, M: CausalLm> Session<'a, M> {
             head: &|states| model.head(states),
         };
         let told = self.steering.scores(&step, &mut scores);
-        match scores.iter().position(|score| score.is_nan()) {
-            Some(at) => Err(AnswerError::NotANumber(at)),
-            None => Ok(Next { scores, told }),
-        }
+        choosable(&scores)?;
+        Ok(Next { scores, told })
     }
 
     /// Goes on with a token.
@@ -202,22 +209,6 @@ fn read<M: CausalLm>(
         return Ok(Vec::new());
     }
     Ok(model.forward(&mut feeds, probe)?)
-}
-
-/// The tokens of a view.
-fn tokens(view: &View, prompt: &Prompt<'_>) -> Result<Vec<u32>, AnswerError> {
-    let tokens = match view {
-        View::Full | View::Amateur => prompt.full.to_vec(),
-        View::NoContext => prompt.question.ok_or(AnswerError::NoContext)?.to_vec(),
-        View::Without(range) => {
-            let (before, after) = (&prompt.full[..range.start], &prompt.full[range.end..]);
-            [before, after].concat()
-        }
-    };
-    match tokens.is_empty() {
-        true => Err(AnswerError::NothingLeft),
-        false => Ok(tokens),
-    }
 }
 
 /// Copies what a method reads at the last position of its first view, and silences heads.

@@ -2,7 +2,7 @@
 
 use engraft_runtime::Site;
 
-use crate::logits::argmax;
+use crate::{AnswerError, Prompt, conditions::Conditions, logits::argmax};
 
 /// A prompt that is decoded beside the others, fed with the same answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,10 +11,31 @@ pub enum View {
     Full,
     /// The question without the context.
     NoContext,
-    /// Everything, with the tokens in this range of the full prompt taken out.
-    Without(std::ops::Range<usize>),
+    /// Everything, with other tokens, or none, instead of those in this range of the full prompt.
+    Instead(std::ops::Range<usize>, Vec<u32>),
     /// Everything, read by the amateur model.
     Amateur,
+}
+
+impl View {
+    /// Its tokens.
+    ///
+    /// # Errors
+    /// A prompt without a context, or one of which nothing is left.
+    pub fn tokens(&self, prompt: &Prompt<'_>) -> Result<Vec<u32>, AnswerError> {
+        let tokens = match self {
+            Self::Full | Self::Amateur => prompt.full.to_vec(),
+            Self::NoContext => prompt.question.ok_or(AnswerError::NoContext)?.to_vec(),
+            Self::Instead(place, tokens) => {
+                let (before, after) = (&prompt.full[..place.start], &prompt.full[place.end..]);
+                [before, tokens, after].concat()
+            }
+        };
+        match tokens.is_empty() {
+            true => Err(AnswerError::NothingLeft),
+            false => Ok(tokens),
+        }
+    }
 }
 
 /// Early-exit logits of residual states, `[rows, width]` to `[rows, vocab]`.
@@ -84,14 +105,10 @@ pub trait Steering {
         vec![View::Full]
     }
 
-    /// Words of the prompt that it wants to have found. Asked before [`Steering::views`], and again
-    /// each time their tokens were handed to [`Steering::resolved`], until there are none.
-    fn condition(&self) -> Option<&str> {
+    /// Conditions of the prompt that it wants to have found before [`Steering::views`] is asked.
+    fn conditions(&mut self) -> Option<&mut Conditions> {
         None
     }
-
-    /// Where in the full prompt those words are: every token that holds a part of them.
-    fn resolved(&mut self, _tokens: std::ops::Range<usize>) {}
 
     /// What it reads inside the model.
     fn sites(&self) -> Vec<Site> {

@@ -13,13 +13,16 @@ pub mod scoring;
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use engraft_decode::{
-    AnswerError, Chosen, DecodeEntry, Go, Limits, Models, Pasts, Target, Way, answer,
+    AnswerError, Chosen, DecodeEntry, Ended, Given, Go, Limits, Models, Pasts, Target, Way, answer,
     graph::Reader, methods, score,
 };
 use engraft_files::Tokenizer;
@@ -30,7 +33,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use answered::Answered;
 pub use asked::Asked;
-pub use choice::Choice;
+pub use choice::{Choice, Choices, Stated};
 
 use crate::store;
 
@@ -71,8 +74,16 @@ pub struct Decoder {
     pub model: Llama,
     pub tokenizer: Tokenizer,
     pub path: PathBuf,
-    amateur: Option<Llama>,
+    /// Set from elsewhere to give up a search.
+    pub stopped: Arc<AtomicBool>,
+    amateur: Option<Amateur>,
     reader: OnceLock<Reader>,
+}
+
+/// A weaker model to compare with.
+struct Amateur {
+    model: Llama,
+    path: PathBuf,
 }
 
 /// The decoding method of that name.
@@ -103,6 +114,7 @@ impl Decoder {
             model: loaded.model,
             tokenizer,
             path,
+            stopped: Arc::default(),
             amateur: None,
             reader: OnceLock::new(),
         })
@@ -129,7 +141,10 @@ impl Decoder {
             path.display(),
             self.path.display()
         );
-        self.amateur = Some(loaded.model);
+        self.amateur = Some(Amateur {
+            model: loaded.model,
+            path,
+        });
         Ok(self)
     }
 
@@ -157,20 +172,21 @@ impl Decoder {
         pasts: &mut Pasts<Sequence>,
         bounds: &Bounds,
         tell: &mut dyn FnMut(Chosen) -> Go,
-    ) -> Result<(), AnswerError> {
+    ) -> Result<Ended, AnswerError> {
         let mut random = ChaCha8Rng::seed_from_u64(bounds.seed);
         let mut limits = Limits {
             tokens: bounds.tokens,
             ends: &[self.tokenizer.end_of_text()],
             alternatives: bounds.alternatives,
             uniform: &mut || random.random(),
+            stopped: &|| self.stopped.load(Ordering::Relaxed),
         };
         let text = asked.text(&self.tokenizer);
         let prompt = asked.prompt(&text);
         answer(self.models(), &prompt, way, pasts, &mut limits, tell)
     }
 
-    /// The log-probability of every token of a given answer.
+    /// What the method says of every token of a given answer.
     ///
     /// # Errors
     /// As [`Decoder::answer`].
@@ -180,7 +196,7 @@ impl Decoder {
         way: &mut Way,
         pasts: &mut Pasts<Sequence>,
         given: &[u32],
-    ) -> Result<Vec<f32>, AnswerError> {
+    ) -> Result<Vec<Given>, AnswerError> {
         let text = asked.text(&self.tokenizer);
         score(self.models(), &asked.prompt(&text), way, pasts, given)
     }
@@ -190,20 +206,16 @@ impl Decoder {
     /// # Errors
     /// A file that cannot be read any more.
     pub fn hash(&self) -> anyhow::Result<String> {
-        let mut files = vec![self.path.clone()];
-        if self.path.is_dir() {
-            let entries = std::fs::read_dir(&self.path)?.collect::<Result<Vec<_>, _>>()?;
-            files = entries.into_iter().map(|entry| entry.path()).collect();
-            files.retain(|file| file.extension().is_some_and(|end| end == "safetensors"));
-            files.sort();
-        }
-        let mut hasher = blake3::Hasher::new();
-        for file in &files {
-            let content = std::fs::File::open(file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
-            hasher.update_reader(content)?;
-        }
-        Ok(hasher.finalize().to_hex().to_string())
+        hash(&self.path)
+    }
+
+    /// The same of the weaker model, where there is one.
+    ///
+    /// # Errors
+    /// As [`Decoder::hash`].
+    pub fn amateur_hash(&self) -> anyhow::Result<Option<String>> {
+        let amateur = self.amateur.as_ref();
+        amateur.map(|amateur| hash(&amateur.path)).transpose()
     }
 
     /// Who files belong to that were made with this model.
@@ -225,7 +237,7 @@ impl Decoder {
     fn models(&self) -> Models<'_, Llama> {
         Models {
             model: &self.model,
-            amateur: self.amateur.as_ref(),
+            amateur: self.amateur.as_ref().map(|amateur| &amateur.model),
         }
     }
 }
@@ -241,6 +253,27 @@ impl ModelFlags {
             kernel: None,
         }
     }
+}
+
+/// A hash of a file, or of the weights in a folder.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn hash(path: &Path) -> anyhow::Result<String> {
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+        files = entries.into_iter().map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|end| end == "safetensors"));
+        files.sort();
+    }
+    let mut hasher = blake3::Hasher::new();
+    for file in &files {
+        let content =
+            std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        hasher.update_reader(content)?;
+    }
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 fn place(model: &Path, flag: &str) -> anyhow::Result<PathBuf> {

@@ -18,7 +18,8 @@
 //! answer: `score = p - q`, or `p - floor`, and nothing for implausible tokens.
 //!
 //! `condition` names words of the prompt, several conditions separated by `|`; without it the context
-//! as a whole is the one condition. They are cut out of the prompt, so their positions close up.
+//! as a whole is the one condition. They are cut out of the prompt, so their positions close up, or
+//! replaced by `neutral` words.
 //!
 //! # Where paper and code differ and which we follow
 //! No official code exists and the paper's tables could not be read. The detector is that of an
@@ -58,6 +59,9 @@ pub struct Coda {
     /// separated by `|`. Nothing means the context as a whole.
     #[arg(long, default_value_t = Self::default().condition)]
     pub condition: String,
+    /// What stands where a condition is taken out, best with as many tokens; nothing cuts it out.
+    #[arg(long, default_value_t = Self::default().neutral)]
+    pub neutral: String,
     /// A token is plausible at this many times the probability of the most probable one.
     #[arg(long, default_value_t = Self::default().alpha)]
     pub alpha: f32,
@@ -67,6 +71,7 @@ impl Default for Coda {
     fn default() -> Self {
         Self {
             condition: String::new(),
+            neutral: String::new(),
             alpha: 0.01,
         }
     }
@@ -132,7 +137,7 @@ impl DecodeMethod for Coda {
     fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
         Ok(Way::Steer(Box::new(Contrast {
             alpha: self.alpha,
-            conditions: Conditions::named(&self.condition),
+            conditions: Conditions::named(&self.condition, &self.neutral),
             chosen: None,
         })))
     }
@@ -166,12 +171,8 @@ impl Contrast {
 }
 
 impl Steering for Contrast {
-    fn condition(&self) -> Option<&str> {
-        self.conditions.unresolved()
-    }
-
-    fn resolved(&mut self, tokens: std::ops::Range<usize>) {
-        self.conditions.resolved(tokens);
+    fn conditions(&mut self) -> Option<&mut Conditions> {
+        Some(&mut self.conditions)
     }
 
     fn views(&self) -> Vec<View> {
@@ -262,7 +263,7 @@ mod tests {
     fn the_condition_chosen_first_stays_for_the_answer() {
         let mut contrast = Contrast {
             alpha: 0.01,
-            conditions: Conditions::named("a | b"),
+            conditions: Conditions::named("a | b", ""),
             chosen: None,
         };
         let full = [1.0, 0.9, 0.0];

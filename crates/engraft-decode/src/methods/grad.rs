@@ -165,6 +165,7 @@ pub fn fuse<F: Real>(votes: &[(u32, F)], weight: F, scores: &mut [F]) {
 
 impl DecodeMethod for Grad {
     const NAME: &'static str = "grad";
+    const FILES: &'static [&'static str] = &["graph"];
     const CHECKS: &'static [Check] = &[Check {
         slug: "grad",
         kind: "graph_fuse",

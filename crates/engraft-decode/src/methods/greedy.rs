@@ -26,39 +26,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DecodeMethod, Source, Steering, Step, Target, Told, Way, logits::argmax,
-    processors::Processors, reference,
+    processors::Repetition, reference,
 };
 
 /// Settings of `greedy`.
-#[derive(Clone, Debug, Serialize, Deserialize, Args)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Args)]
 #[serde(default)]
 pub struct Greedy {
-    /// Makes tokens that were already there (in the prompt too) less likely; 1 is off.
-    #[arg(long, default_value_t = Self::default().repetition_penalty)]
-    pub repetition_penalty: f32,
-    /// No sequence of so many tokens comes twice; 0 is off.
-    #[arg(long, default_value_t = Self::default().no_repeat_ngram_size)]
-    pub no_repeat_ngram_size: usize,
-}
-
-impl Default for Greedy {
-    fn default() -> Self {
-        let off = Processors::default();
-        Self {
-            repetition_penalty: off.repetition_penalty,
-            no_repeat_ngram_size: off.no_repeat_ngram_size,
-        }
-    }
-}
-
-impl Greedy {
-    fn processors(&self) -> Processors {
-        Processors {
-            repetition_penalty: self.repetition_penalty,
-            no_repeat_ngram_size: self.no_repeat_ngram_size,
-            ..Processors::default()
-        }
-    }
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub repetition: Repetition,
 }
 
 impl DecodeMethod for Greedy {
@@ -70,21 +47,21 @@ impl DecodeMethod for Greedy {
     }];
 
     fn check(&self) -> Result<(), String> {
-        self.processors().check()
+        self.repetition.check()
     }
 
     fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
-        Ok(Way::Steer(Box::new(Best(self.processors()))))
+        Ok(Way::Steer(Box::new(Best(self.repetition.clone()))))
     }
 }
 
 /// At work on an answer.
-struct Best(Processors);
+struct Best(Repetition);
 
 impl Steering for Best {
     fn scores(&mut self, step: &Step<'_>, scores: &mut [f32]) -> Told {
         let probable = argmax(scores);
-        self.0.apply(step.tokens, scores, false);
+        self.0.apply(step.tokens, scores);
         let passed_over = argmax(scores) != probable;
         Told {
             source: Some(Source::Model),
@@ -99,11 +76,10 @@ fn parity_of_answers(case: &mut Case) -> Result<(), ParityError> {
     let repetition_penalty = case.number("repetition_penalty")? as f32;
     let model = reference::model()?;
     let ids = reference::ids(case, "p0")?;
-    let settings = Greedy {
+    let mut way = Way::Steer(Box::new(Best(Repetition {
         repetition_penalty,
-        ..Greedy::default()
-    };
-    let mut way = Way::Steer(Box::new(Best(settings.processors())));
+        ..Repetition::default()
+    })));
     let found = reference::answered(model, &reference::prompt(&ids, None), &mut way, 16)?;
     case.output("rep_penalty_1.2", found.into_iter().map(f64::from));
     Ok(())

@@ -8,7 +8,7 @@
 //! # When to use it, when not
 //! For free answers about known documents, where mentioning their words counts. At the default step the
 //! effect is small; `step_size` 0.03 with `gamma` 1 moves more. Each token costs a forward and a
-//! backward pass a step and three more forward passes. Adding a constant to the logits of the wanted
+//! backward pass a step and two more forward passes. Adding a constant to the logits of the wanted
 //! words is the baseline to beat.
 //!
 //! # How
@@ -42,10 +42,9 @@ mod trie;
 
 use clap::Args;
 use engraft_method::parity::Check;
-use engraft_runtime::{CacheGradient, RuntimeError};
 use serde::{Deserialize, Serialize};
 
-use crate::{DecodeMethod, Source, Target, Told, Way, logits::argmax, prompt::Text};
+use crate::{DecodeMethod, Target, Way, prompt::Text};
 
 pub use trie::Trie;
 
@@ -56,7 +55,8 @@ pub struct Kid {
     /// Text file of the documents.
     #[arg(long, default_value_t = Self::default().documents)]
     pub documents: String,
-    /// Gradient steps before each token; with 0 only bans and filters are left.
+    /// Gradient steps before each token; with 0 the model's own distribution is drawn from, after the
+    /// bans and filters.
     #[arg(long, default_value_t = Self::default().kid_steps)]
     pub kid_steps: usize,
     /// Length of a step.
@@ -133,35 +133,6 @@ pub struct Infusion {
     pub trie: Trie,
 }
 
-/// How the next token is distributed.
-#[derive(Clone, Debug)]
-pub struct Next {
-    /// `[vocab]`, to draw from or take the largest of.
-    pub probabilities: Vec<f32>,
-    /// What the model would have said first.
-    pub own: u32,
-    /// Probability of the wanted tokens before and after the cache was changed.
-    pub wanted_before: f32,
-    pub wanted_after: f32,
-}
-
-impl Next {
-    /// What there is to say of the token that was chosen.
-    fn told(&self, token: u32) -> Told {
-        Told {
-            source: Some(match token == self.own {
-                true => Source::Model,
-                false => Source::Knowledge,
-            }),
-            numbers: vec![
-                ("wanted before", self.wanted_before.into()),
-                ("wanted after", self.wanted_after.into()),
-            ],
-            ..Told::default()
-        }
-    }
-}
-
 impl Infusion {
     /// The tokens wanted after others, one for each word found; the end of the text if none was found.
     pub fn wanted(&self, tokens: &[u32], text: &dyn Text) -> Vec<u32> {
@@ -181,40 +152,11 @@ impl Infusion {
             false => found,
         }
     }
-
-    /// How the token after `text` is distributed, whose last token is not in the cache yet.
-    ///
-    /// # Errors
-    /// An empty text, or one that does not fit the model.
-    pub fn next<M: CacheGradient>(
-        &self,
-        model: &M,
-        past: &M::Past,
-        text: &[u32],
-        wanted: &[u32],
-    ) -> Result<Next, RuntimeError> {
-        let token = text.last().copied().unwrap_or(0);
-        let still: Vec<Vec<f32>> = model
-            .sizes(past)
-            .into_iter()
-            .map(|n| vec![0.0; n])
-            .collect();
-        let own = model.logits(past, &still, token)?;
-        let policy = policy::Policy::new(&own, wanted, &self.settings);
-        let shift = policy.shift(model, past, still, token)?;
-        let changed = model.logits(past, &shift, token)?;
-        let probabilities = fusion::fuse(&own, &changed, text, &self.settings);
-        Ok(Next {
-            probabilities,
-            own: argmax(&own) as u32,
-            wanted_before: policy.loss(&own).mass,
-            wanted_after: policy.loss(&changed).mass,
-        })
-    }
 }
 
 impl DecodeMethod for Kid {
     const NAME: &'static str = "kid";
+    const FILES: &'static [&'static str] = &["documents"];
     const CHECKS: &'static [Check] = &[
         Check {
             slug: "kid",

@@ -11,19 +11,20 @@
 //! The gate spares prompts that were right and, as measured, gives away all of what `coda` gains.
 //!
 //! # How
-//! `S`, the tokens plausible in both prompts and those that escape are as in `coda`. The condition with
-//! the largest `S`, among those from which no token escapes, is ignored if `S >= -tau`; a lone
-//! plausible token must also be the most probable one without the condition. Then
+//! `S`, the tokens plausible in both prompts and those that escape are as in `coda`. The reaction to a
+//! condition's absence is `-S + max(sum p - floor, 0)`, summed over escaping tokens; a lone plausible
+//! token that is not the first without the condition reacts by `p - q`. The condition with the weakest
+//! reaction is ignored if that is at most `tau`, the number that `engraft overshadow` chooses. Then
 //! `score = p - lambda · q` on the tokens plausible in both and `p - lambda · floor` on those that
 //! escape later in the answer; where no token loses, `floor` is the plausibility threshold of `q`.
 //!
 //! `condition` names words of the prompt, several conditions separated by `|`; without it the context
-//! as a whole is the one condition.
+//! as a whole is the one condition. `neutral` words in their place keep the positions.
 //!
 //! # Where paper and code differ and which we follow
 //! No code was published and only the abstract could be read: the gate, the sign of the escape term
-//! and the contrast are ours, verified on synthetic facts. Conditions are cut out of the prompt; a
-//! neutral phrase of the same length in their place would keep the positions.
+//! and the contrast are ours, verified on synthetic facts. A first form of the gate took any escaping
+//! token for a full reaction; as an alarm the graded form is the better.
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/overshadowing`, kinds `detector` and
@@ -46,7 +47,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DecodeMethod, Source, Steering, Step, Target, Told, View, Way,
     conditions::Conditions,
-    logits::{Real, argmax, log_softmax},
+    logits::{argmax, log_softmax},
     reaction::Reaction,
 };
 
@@ -61,6 +62,9 @@ pub struct Overshadow {
     /// separated by `|`. Nothing means the context as a whole.
     #[arg(long, default_value_t = Self::default().condition)]
     pub condition: String,
+    /// What stands where a condition is taken out, best with as many tokens; nothing cuts it out.
+    #[arg(long, default_value_t = Self::default().neutral)]
+    pub neutral: String,
     /// A token is plausible at this many times the probability of the most probable one.
     #[arg(long, default_value_t = Self::default().alpha)]
     pub alpha: f32,
@@ -70,7 +74,7 @@ pub struct Overshadow {
     /// A condition counts as ignored if the reaction to its absence is at most so strong, in nats.
     #[arg(long, default_value_t = Self::default().tau)]
     pub tau: f32,
-    /// File of `engraft overshadow`, whose threshold is used instead.
+    /// File of `engraft overshadow`, whose tau and alpha are used instead.
     #[arg(long, default_value_t = Self::default().report)]
     pub report: String,
 }
@@ -79,6 +83,7 @@ impl Default for Overshadow {
     fn default() -> Self {
         Self {
             condition: String::new(),
+            neutral: String::new(),
             alpha: 0.01,
             lambda: 1.0,
             tau: 0.1,
@@ -89,6 +94,7 @@ impl Default for Overshadow {
 
 impl DecodeMethod for Overshadow {
     const NAME: &'static str = "overshadow";
+    const FILES: &'static [&'static str] = &["report"];
     const CHECKS: &'static [Check] = &[
         Check {
             slug: "overshadowing",
@@ -128,23 +134,13 @@ impl DecodeMethod for Overshadow {
                     self.report
                 ));
             }
-            settings.tau = report.tau as f32;
+            (settings.tau, settings.alpha) = (report.tau as f32, report.alpha);
         }
         Ok(Way::Steer(Box::new(Guard {
-            conditions: Conditions::named(&self.condition),
+            conditions: Conditions::named(&self.condition, &self.neutral),
             settings,
             verdict: None,
         })))
-    }
-}
-
-/// Whether the answer pays no heed to the condition, from log-probabilities `[vocab]` without it.
-pub fn ignored<F: Real>(reaction: &Reaction<F>, reduced: &[F], tau: F) -> bool {
-    let heedless = reaction.escaping.is_empty() && reaction.s_rpmi >= -tau;
-    // A single plausible token cannot show a reaction other than ceasing to be the first.
-    match reaction.common[..] {
-        [only] => heedless && argmax(reduced) == only,
-        _ => heedless,
     }
 }
 
@@ -169,17 +165,22 @@ impl Guard {
     fn judge(&self, full: &[f32], reduced: &[&[f32]]) -> (Verdict, Told) {
         let Overshadow { alpha, tau, .. } = self.settings;
         let mut found = Vec::new();
-        let mut strongest: Option<(usize, f32)> = None;
+        let mut weakest: Option<(usize, f32)> = None;
         for (index, logits) in reduced.iter().enumerate() {
             let reduced = log_softmax(logits);
             let reaction = Reaction::of(full, &reduced, alpha);
-            let (name, s) = (self.conditions.name(index), reaction.s_rpmi);
-            let alarm = ignored(&reaction, &reduced, tau);
+            let (name, strength) = (
+                self.conditions.name(index),
+                reaction.strength(full, &reduced),
+            );
+            let alarm = strength <= tau;
             let verdict = if alarm { "probably ignored" } else { "heard" };
-            let escape = reaction.escape(full);
-            found.push(format!("`{name}` {verdict}: S {s:.3}, escape {escape:.3}"));
-            if alarm && strongest.is_none_or(|(_, strongest)| s > strongest) {
-                strongest = Some((index, s));
+            let (s, escape) = (reaction.s_rpmi, reaction.escape(full));
+            found.push(format!(
+                "`{name}` {verdict}: reaction {strength:.3}, S {s:.3}, escape {escape:.3}"
+            ));
+            if alarm && weakest.is_none_or(|(_, weakest)| strength < weakest) {
+                weakest = Some((index, strength));
             }
         }
         let probabilities = full.iter().filter(|x| x.is_finite());
@@ -189,18 +190,14 @@ impl Guard {
             note: Some(found.join("; ")),
             ..Told::default()
         };
-        let verdict = strongest.map_or(Verdict::Heard, |(index, _)| Verdict::Ignored(index));
+        let verdict = weakest.map_or(Verdict::Heard, |(index, _)| Verdict::Ignored(index));
         (verdict, told)
     }
 }
 
 impl Steering for Guard {
-    fn condition(&self) -> Option<&str> {
-        self.conditions.unresolved()
-    }
-
-    fn resolved(&mut self, tokens: std::ops::Range<usize>) {
-        self.conditions.resolved(tokens);
+    fn conditions(&mut self) -> Option<&mut Conditions> {
+        Some(&mut self.conditions)
     }
 
     fn views(&self) -> Vec<View> {
@@ -293,7 +290,7 @@ mod tests {
     fn guard(condition: &str) -> Guard {
         Guard {
             settings: Overshadow::default(),
-            conditions: Conditions::named(condition),
+            conditions: Conditions::named(condition, ""),
             verdict: None,
         }
     }
@@ -341,21 +338,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_token_that_is_no_longer_the_first_is_a_reaction() {
-        let full = log_softmax(&[9.0, 0.0, 0.0]);
-        let overtaken = log_softmax(&[9.0, 9.5, 0.0]);
-        let reaction = Reaction::of(&full, &overtaken, 0.01);
-        assert_eq!((&reaction.common[..], reaction.s_rpmi), (&[0][..], 0.0));
-        assert!(!ignored(&reaction, &overtaken, 0.1));
-        assert!(ignored(&Reaction::of(&full, &full, 0.01), &full, 0.1));
-    }
-
-    #[test]
-    fn a_condition_whose_absence_loses_a_token_is_heard() {
-        let full = log_softmax(&[5.0, 0.5]);
-        let reduced = log_softmax(&[9.0, 0.5]);
-        let reaction = Reaction::of(&full, &reduced, 0.01);
-        assert!(reaction.s_rpmi > -0.1 && reaction.escaping == [1]);
-        assert!(!ignored(&reaction, &reduced, 0.1));
+    fn the_alarm_rings_at_the_threshold_that_a_report_gives() {
+        // A token escapes, but hardly above the floor: the reaction is graded.
+        let (full, reduced) = ([5.0, 0.5], [9.0, 0.5]);
+        let found = Finding::of(String::new(), String::new(), &full, &reduced, 0.01);
+        assert_eq!(found.escaping, 1);
+        let rings = |tau: f64| {
+            let mut guard = guard("near");
+            guard.settings.tau = tau as f32;
+            let (told, _) = step(&mut guard, &[&full, &reduced]);
+            told.note.is_some_and(|note| note.contains("ignored"))
+        };
+        assert!(rings(found.reaction));
+        assert!(!rings(found.reaction - 1e-3));
     }
 }

@@ -85,6 +85,7 @@ impl Default for Ph3 {
 
 impl DecodeMethod for Ph3 {
     const NAME: &'static str = "ph3";
+    const FILES: &'static [&'static str] = &["prune"];
     const CHECKS: &'static [Check] = &[
         Check {
             slug: "ph3",

@@ -29,7 +29,9 @@ use engraft_method::parity::Check;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeMethod, Source, Steering, Step, Target, Told, Way, logits::argmax, processors::Processors,
+    DecodeMethod, Source, Steering, Step, Target, Told, Way,
+    logits::argmax,
+    processors::{Repetition, min_p, positive, share, temperature, top_k, top_p, typical},
 };
 
 mod parity;
@@ -38,12 +40,9 @@ mod parity;
 #[derive(Clone, Debug, Serialize, Deserialize, Args)]
 #[serde(default)]
 pub struct Sample {
-    /// Makes tokens that were already there (in the prompt too) less likely; 1 is off.
-    #[arg(long, default_value_t = Self::default().repetition_penalty)]
-    pub repetition_penalty: f32,
-    /// No sequence of so many tokens comes twice; 0 is off.
-    #[arg(long, default_value_t = Self::default().no_repeat_ngram_size)]
-    pub no_repeat_ngram_size: usize,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub repetition: Repetition,
     /// Divides the scores before drawing: below 1 safer, above 1 more surprising.
     #[arg(long, default_value_t = Self::default().temperature)]
     pub temperature: f32,
@@ -64,8 +63,7 @@ pub struct Sample {
 impl Default for Sample {
     fn default() -> Self {
         Self {
-            repetition_penalty: 1.0,
-            no_repeat_ngram_size: 0,
+            repetition: Repetition::default(),
             temperature: 1.0,
             top_k: 50,
             top_p: 1.0,
@@ -76,15 +74,23 @@ impl Default for Sample {
 }
 
 impl Sample {
-    fn processors(&self) -> Processors {
-        Processors {
-            repetition_penalty: self.repetition_penalty,
-            no_repeat_ngram_size: self.no_repeat_ngram_size,
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            typical_p: self.typical_p,
+    /// Changes the scores `[vocab]` of the token after `tokens`, in the order of transformers.
+    fn apply(&self, tokens: &[u32], scores: &mut [f32]) {
+        self.repetition.apply(tokens, scores);
+        if self.temperature != 1.0 {
+            temperature(scores, self.temperature);
+        }
+        if self.top_k > 0 {
+            top_k(scores, self.top_k);
+        }
+        if self.top_p < 1.0 {
+            top_p(scores, self.top_p);
+        }
+        if self.min_p > 0.0 {
+            min_p(scores, self.min_p);
+        }
+        if self.typical_p < 1.0 {
+            typical(scores, self.typical_p);
         }
     }
 }
@@ -98,21 +104,23 @@ impl DecodeMethod for Sample {
     }];
 
     fn check(&self) -> Result<(), String> {
-        self.processors().check()
+        self.repetition.check()?;
+        positive("temperature", self.temperature)?;
+        share("top_p", self.top_p)?;
+        share("min_p", self.min_p)?;
+        positive("typical_p", self.typical_p)?;
+        share("typical_p", self.typical_p)
     }
 
     fn start(&self, _model: &Target<'_>) -> Result<Way, String> {
-        Ok(Way::Steer(Box::new(Sampling(self.processors()))))
+        Ok(Way::Steer(Box::new(self.clone())))
     }
 }
 
-/// A draw a token.
-struct Sampling(Processors);
-
-impl Steering for Sampling {
+impl Steering for Sample {
     fn scores(&mut self, step: &Step<'_>, scores: &mut [f32]) -> Told {
         let probable = argmax(scores);
-        self.0.apply(step.tokens, scores, true);
+        self.apply(step.tokens, scores);
         Told {
             source: Some(Source::Model),
             numbers: vec![(
@@ -138,7 +146,7 @@ mod tests {
     fn probabilities(sample: &Sample) -> Vec<f32> {
         let logits = [1.0, 3.0, 2.5, f32::NEG_INFINITY];
         let mut scores = logits;
-        let mut sampling = Sampling(sample.processors());
+        let mut sampling = sample.clone();
         assert!(sampling.draws());
         let step = Step {
             logits: &[&logits],
@@ -166,5 +174,27 @@ mod tests {
         assert_eq!(probabilities(&top), greedy);
         assert_eq!(probabilities(&cold), greedy);
         assert!(probabilities(&Sample::default())[2] > 0.1);
+    }
+
+    #[test]
+    fn samples_that_are_off_change_nothing_and_what_makes_no_sense_is_refused() {
+        let off = Sample {
+            top_k: 0,
+            ..Sample::default()
+        };
+        let scores = [1.0, f32::NEG_INFINITY, -3.0];
+        let mut same = scores;
+        off.apply(&[0, 2], &mut same);
+        assert_eq!(same, scores);
+        let of = |change: fn(&mut Sample)| {
+            let mut sample = Sample::default();
+            change(&mut sample);
+            sample.check()
+        };
+        assert!(of(|_| ()).is_ok());
+        assert!(of(|sample| sample.temperature = 0.0).is_err());
+        assert!(of(|sample| sample.repetition.repetition_penalty = f32::NAN).is_err());
+        assert!(of(|sample| sample.top_p = 1.5).is_err());
+        assert!(of(|sample| sample.typical_p = 0.0).is_err());
     }
 }

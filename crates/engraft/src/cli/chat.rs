@@ -2,15 +2,13 @@
 
 use std::{
     io::{BufRead, IsTerminal, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::PathBuf,
+    sync::atomic::Ordering,
 };
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
-use engraft_decode::{DecodeEntry, Go, Pasts};
+use engraft_decode::{AnswerError, DecodeEntry, Ended, Go, Pasts};
 use engraft_files::Message;
 use rustyline::{DefaultEditor, error::ReadlineError};
 
@@ -29,6 +27,9 @@ pub(super) struct Chat {
     /// How answers are decoded; see `engraft methods`.
     #[arg(long, default_value = "sample")]
     method: String,
+    /// A weaker model of the same tokenizer, for methods that compare with one.
+    #[arg(long, value_name = "MODEL")]
+    amateur: Option<PathBuf>,
     /// Most tokens of an answer.
     #[arg(long, default_value_t = 512)]
     max_tokens: usize,
@@ -62,18 +63,24 @@ impl Chat {
         let said = |problem: String| anyhow::anyhow!("{}: {problem}", entry.method.name);
         let settings = entry.from_flags(flags).map_err(anyhow::Error::msg)?;
         let settings = entry.normalise(&settings).map_err(said)?;
-        let decoder = Decoder::load(&self.model)?;
+        let decoder =
+            Decoder::load(&self.model)?.with_amateur(self.amateur.as_deref(), &self.model)?;
         anyhow::ensure!(
             decoder.tokenizer.chat().is_some(),
             "{}: has no chat template, so it cannot hold a conversation; use `engraft generate --raw`",
             decoder.path.display()
         );
-        decoder.way(&entry, &settings)?;
+        anyhow::ensure!(
+            !decoder.way(&entry, &settings)?.needs_context(),
+            "--method: `{}` compares a prompt with and without its context, and a conversation has none; \
+             use `engraft generate --context FILE`",
+            self.method
+        );
         let mut lines = Lines::open()?;
         if let Lines::Terminal(_) = lines {
             note("Ctrl-C stops an answer, /new begins anew, /exit or Ctrl-D ends.");
         }
-        let stopped = Arc::new(AtomicBool::new(false));
+        let stopped = &decoder.stopped;
         let handler = signal_hook::flag::register(signal_hook::consts::SIGINT, stopped.clone())
             .context("cannot listen for Ctrl-C")?;
         let begin: Vec<Message> = self
@@ -117,11 +124,21 @@ impl Chat {
             });
             say(&format!("{}\n", answered.rest()));
             match done {
-                Ok(()) => messages.push(says("assistant", &answered.whole())),
+                Ok(ended) => {
+                    messages.push(says("assistant", &answered.whole()));
+                    if ended == Ended::Full {
+                        note("The model's context is full; /new begins a shorter conversation.");
+                    }
+                }
                 Err(problem) => {
                     // The conversation goes on without the question that could not be answered.
                     messages.pop();
-                    note(&format!("{problem}; /new begins a shorter conversation."));
+                    match problem {
+                        AnswerError::Runtime(_) => {
+                            note(&format!("{problem}; /new begins a shorter conversation."));
+                        }
+                        _ => note(&problem.to_string()),
+                    }
                 }
             }
         }

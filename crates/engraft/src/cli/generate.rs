@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
-use engraft_decode::{Chosen, DecodeEntry, Pasts, Source};
+use engraft_decode::{Chosen, DecodeEntry, Ended, Pasts, Source};
 use engraft_files::atomic::write_file;
 
 use crate::{
     decoding::{Answered, Asked, Bounds, Decoder, ModelFlags, explain, known, page},
-    say::say,
+    say::{note, say},
 };
 
 #[derive(Args)]
@@ -81,6 +81,15 @@ impl Generate {
         };
         let mut answered = Answered::new(tokenizer, &self.stop);
         let mut told: Vec<page::Token> = Vec::new();
+        let line = |token: &page::Token| {
+            let line = explain::line(
+                &token.chosen,
+                &token.text,
+                token.behind.as_deref(),
+                tokenizer,
+            );
+            say(&format!("{line}\n"));
+        };
         let mut tell = |chosen: Chosen| {
             let (text, go) = answered.push(chosen.token);
             let behind = match wanted && chosen.told.source == Some(Source::Context) {
@@ -88,32 +97,35 @@ impl Generate {
                 false => None,
             };
             match (self.json, self.explain) {
-                (true, _) => {
-                    let line = explain::line(&chosen, &text, behind.as_deref(), tokenizer);
-                    say(&format!("{line}\n"));
-                }
+                // A line waits for the next one: the last is told with what the answer held back.
+                (true, _) => told.last().into_iter().for_each(line),
                 (_, true) => {
                     let line = explain::words(&chosen, behind.as_deref(), tokenizer);
                     say(&format!("{line}\n"));
                 }
                 _ => say(&text),
             }
-            if self.html.is_some() {
-                told.push(page::Token {
-                    chosen,
-                    text,
-                    behind,
-                });
-            }
+            told.push(page::Token {
+                chosen,
+                text,
+                behind,
+            });
             go
         };
-        decoder.answer(&asked, &mut way, &mut Pasts::default(), &bounds, &mut tell)?;
+        let ended = decoder.answer(&asked, &mut way, &mut Pasts::default(), &bounds, &mut tell)?;
         let rest = answered.rest();
-        if !self.json && !self.explain {
-            say(&format!("{rest}\n"));
-        }
-        if let (Some(path), Some(last)) = (&self.html, told.last_mut()) {
+        if let Some(last) = told.last_mut() {
             last.text.push_str(&rest);
+        }
+        match (self.json, self.explain) {
+            (true, _) => told.last().into_iter().for_each(line),
+            (_, true) => {}
+            _ => say(&format!("{rest}\n")),
+        }
+        if ended == Ended::Full {
+            note("the answer ends here because the model's context is full");
+        }
+        if let Some(path) = &self.html {
             let heading = page::Heading {
                 question: self.prompt,
                 context,

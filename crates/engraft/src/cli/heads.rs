@@ -37,9 +37,9 @@ pub(super) struct Heads {
     /// plain, qa and labelled].
     #[arg(long, value_name = "TEMPLATE")]
     template: Vec<Template>,
-    /// Heads are scored on so many conflicts and tried on the others.
-    #[arg(long, default_value_t = 8)]
-    score_on: usize,
+    /// Heads are scored on so many conflicts, two or more, and tried on the others.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..))]
+    score_on: u32,
     /// In what the preference for an answer is measured.
     #[arg(long, value_enum, default_value = "logits")]
     measure: Measured,
@@ -47,8 +47,8 @@ pub(super) struct Heads {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 3, 5, 7, 15])]
     k: Vec<usize>,
     /// Random choices of as many heads, for comparison.
-    #[arg(long, default_value_t = 10)]
-    draws: usize,
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    draws: u32,
     /// Of the random choices.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -70,7 +70,7 @@ impl Heads {
                 Measured::Probabilities => Measure::Probabilities,
             },
             k: &self.k,
-            draws: self.draws,
+            draws: self.draws as usize,
             seed: self.seed,
         };
         let asked = conflicts.len();
@@ -79,7 +79,7 @@ impl Heads {
             "{} of {asked} facts are known in every template",
             known.len()
         ));
-        let (score_on, rest) = known.split_at(self.score_on.min(known.len()));
+        let (score_on, rest) = known.split_at(known.len().min(self.score_on as usize));
         let scores = search.score(score_on)?;
         scores.write(&self.out)?;
         let names = |heads: Vec<(usize, usize)>| {

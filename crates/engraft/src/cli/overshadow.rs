@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use engraft_decode::{
-    DecodeMethod,
+    DecodeMethod, choosable,
+    conditions::Conditions,
     methods::overshadow::{Finding, Overshadow, Report},
 };
 use engraft_runtime::{Ask, Blind, CausalLm, Feed};
@@ -20,7 +21,8 @@ use crate::{
 pub(super) struct Guard {
     #[command(flatten)]
     model: ModelFlags,
-    /// JSONL of {"prompt", "condition"}: words of the prompt that may be ignored. With "ignored" (true
+    /// JSONL of {"prompt", "condition"}: words of the prompt that may be ignored, several conditions
+    /// separated by `|`. With "ignored" (true
     /// or false) the alarm is judged; with "ratio" too, the law of popularity is fitted.
     #[arg(long, value_name = "FILE")]
     prompts: PathBuf,
@@ -67,21 +69,18 @@ impl Guard {
         let mut findings = Vec::new();
         for (at, row) in rows.into_iter().enumerate() {
             let place = || format!("{}, item {}", self.prompts.display(), at + 1);
-            findings.push(self.find(&decoder, row).with_context(place)?);
+            findings.extend(self.find(&decoder, &row).with_context(place)?);
         }
-        let report = Report::of(decoder.hash()?, findings, self.tau.into());
+        let report = Report::of(decoder.hash()?, findings, &settings);
         report.write(&self.out)?;
         for found in &report.findings {
-            let verdict = match found.reaction() <= report.tau {
+            let verdict = match found.reaction <= report.tau {
                 true => "probably ignored",
                 false => "heard",
             };
             say(&format!(
                 "{verdict:<17} reaction {:>7.3}  entropy {:>6.3}  `{}` in {:?}\n",
-                found.reaction(),
-                found.entropy,
-                found.condition,
-                found.prompt
+                found.reaction, found.entropy, found.condition, found.prompt
             ));
         }
         if let (Some(auroc), Some(f1)) = (report.auroc, report.best_f1) {
@@ -102,41 +101,43 @@ impl Guard {
         Ok(())
     }
 
-    fn find(&self, decoder: &Decoder, row: Row) -> anyhow::Result<Finding> {
-        let condition = row.condition.trim();
+    /// What is found of every condition, on the very prompts that `generate --method overshadow` compares.
+    fn find(&self, decoder: &Decoder, row: &Row) -> anyhow::Result<Vec<Finding>> {
         anyhow::ensure!(
-            !condition.is_empty() && row.prompt.contains(condition),
-            "the condition `{condition}` does not stand in the prompt; copy it from there"
+            !row.condition.trim().is_empty(),
+            "`condition` is empty; copy the words from the prompt"
         );
+        let asked = Asked::question(&decoder.tokenizer, &row.prompt, None, self.raw)?;
+        let text = asked.text(&decoder.tokenizer);
+        let prompt = asked.prompt(&text);
         let neutral = row.neutral.as_deref().unwrap_or(&self.neutral);
-        // The last place of several, as when an answer is decoded; what is taken out takes the space before
-        // it along.
-        let at = row.prompt.rfind(condition).unwrap_or_default();
-        let (before, after) = (&row.prompt[..at], &row.prompt[at + condition.len()..]);
-        let before = match neutral.is_empty() {
-            true => before.strip_suffix(' ').unwrap_or(before),
-            false => before,
-        };
-        let reduced = format!("{before}{neutral}{after}");
-        let full = self.logits(decoder, &row.prompt)?;
-        let reduced = self.logits(decoder, &reduced)?;
-        let condition = condition.to_owned();
-        let found = Finding::of(row.prompt, condition, &full, &reduced, self.alpha);
-        Ok(Finding {
-            ignored: row.ignored,
-            ratio: row.ratio,
-            ..found
-        })
+        let mut conditions = Conditions::named(&row.condition, neutral);
+        conditions.find(&prompt)?;
+        let full = logits(decoder, asked.tokens())?;
+        let without = conditions.views().into_iter().skip(1).enumerate();
+        without
+            .map(|(index, view)| {
+                let reduced = logits(decoder, &view.tokens(&prompt)?)?;
+                let condition = conditions.name(index).to_owned();
+                let found = Finding::of(row.prompt.clone(), condition, &full, &reduced, self.alpha);
+                Ok(Finding {
+                    ignored: row.ignored,
+                    ratio: row.ratio,
+                    ..found
+                })
+            })
+            .collect()
     }
+}
 
-    fn logits(&self, decoder: &Decoder, prompt: &str) -> anyhow::Result<Vec<f32>> {
-        let asked = Asked::question(&decoder.tokenizer, prompt, None, self.raw)?;
-        let mut stream = decoder.model.stream();
-        let feed = Feed {
-            stream: &mut stream,
-            tokens: asked.tokens(),
-            ask: Ask::Last,
-        };
-        Ok(decoder.model.forward(&mut [feed], &mut Blind)?)
-    }
+fn logits(decoder: &Decoder, tokens: &[u32]) -> anyhow::Result<Vec<f32>> {
+    let mut stream = decoder.model.stream();
+    let feed = Feed {
+        stream: &mut stream,
+        tokens,
+        ask: Ask::Last,
+    };
+    let logits = decoder.model.forward(&mut [feed], &mut Blind)?;
+    choosable(&logits)?;
+    Ok(logits)
 }

@@ -1,6 +1,6 @@
 //! `engraft score`: how probable a model finds texts, completions and choices.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     decoding::{
-        Choice, Decoder, ModelFlags,
+        Choice, Decoder, ModelFlags, hash,
         scoring::{Found, Scoring, measurements, read},
     },
     machine,
@@ -23,10 +23,12 @@ pub(super) struct Score {
     #[command(flatten)]
     model: ModelFlags,
     /// JSONL of {"text"}, {"prompt", "completion"} or {"prompt", "choices", "answer"}, with a "context"
-    /// where there is one; or plain text.
+    /// where there is one, and a "condition" and a "neutral" for methods that have such settings; or
+    /// plain text.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Score under a decoding method, with settings: `cad:alpha=1`. Texts are always scored plainly.
+    /// Score under a decoding method, with settings: `cad:alpha=1`; a value with a colon stands in
+    /// quotes. Texts are always scored by the plain model.
     #[arg(long, value_name = "METHOD")]
     method: Option<Choice>,
     /// A weaker model of the same tokenizer, for methods that compare with one.
@@ -58,9 +60,10 @@ impl Score {
         items.truncate(self.limit.map_or(usize::MAX, usize::from));
         let decoder =
             Decoder::load(&self.model)?.with_amateur(self.amateur.as_deref(), &self.model)?;
+        let plain: Choice = "greedy".parse()?;
         let scoring = Scoring {
             decoder: &decoder,
-            method: self.method.as_ref(),
+            method: self.method.as_ref().unwrap_or(&plain),
             raw: !self.chat,
             window: self.window as usize,
         };
@@ -73,11 +76,8 @@ impl Score {
         }
         bar.finish_and_clear();
         let name = self.data.file_name().unwrap_or_default().to_string_lossy();
-        let name = match &self.method {
-            Some(method) => format!("{name} by {}", method.name),
-            None => name.into_owned(),
-        };
-        let measured = measurements(&name, &found);
+        let method = self.method.as_ref().map(|method| method.name.as_str());
+        let measured = measurements(&name, method, &found);
         for measurement in &measured {
             let line = match self.json {
                 true => serde_json::to_string(measurement)?,
@@ -99,24 +99,21 @@ impl Score {
     }
 
     fn entry(&self, decoder: &Decoder, measured: Vec<Measurement>) -> anyhow::Result<Entry> {
-        let data = std::fs::read(&self.data)?;
-        let inputs = [
-            (
-                "model",
-                self.model.model.display().to_string(),
-                decoder.hash()?,
-            ),
-            (
-                "data",
-                self.data.display().to_string(),
-                blake3::hash(&data).to_hex().to_string(),
-            ),
-        ]
-        .map(|(role, name, hash)| Artifact {
+        let artifact = |role: &str, path: &Path, hash: String| Artifact {
             role: role.to_owned(),
-            name,
+            name: path.display().to_string(),
             hash,
-        });
+        };
+        let mut inputs = vec![
+            artifact("model", &self.model.model, decoder.hash()?),
+            artifact("data", &self.data, hash(&self.data)?),
+        ];
+        if let (Some(amateur), Some(hash)) = (&self.amateur, decoder.amateur_hash()?) {
+            inputs.push(artifact("amateur", amateur, hash));
+        }
+        for (role, file) in self.method.iter().flat_map(Choice::files) {
+            inputs.push(artifact(role, file, hash(file)?));
+        }
         let config = json!({
             "method": self.method.as_ref().map(|method| &method.name),
             "settings": self.method.as_ref().map(|method| &method.settings),
@@ -135,7 +132,7 @@ impl Score {
             verb: "score".to_owned(),
             what: format!("scored {}", self.data.display()),
             config,
-            inputs: inputs.to_vec(),
+            inputs,
             measurements: measured,
             machine: format!("cpu, {:?}", decoder.model.kernel()),
             ..Entry::default()

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::Asked;
+use super::{Asked, Stated, asked::Written};
 use engraft_files::Tokenizer;
 
 /// A question with two answers.
@@ -22,25 +22,27 @@ pub struct Conflict {
     /// How the answer begins, for templates that have a `{lead}`.
     #[serde(default)]
     pub lead: String,
+    #[serde(flatten)]
+    pub stated: Stated,
 }
 
 /// A text or several.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "Texts")]
 pub struct OneOrMany(pub Vec<String>);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum Texts {
     One(String),
     Many(Vec<String>),
 }
 
-impl From<Written> for OneOrMany {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::One(text) => Self(vec![text]),
-            Written::Many(texts) => Self(texts),
+impl From<Texts> for OneOrMany {
+    fn from(texts: Texts) -> Self {
+        match texts {
+            Texts::One(text) => Self(vec![text]),
+            Texts::Many(texts) => Self(texts),
         }
     }
 }
@@ -97,6 +99,49 @@ enum Way {
     Text(String),
 }
 
+const CONTEXT: &str = "{context}";
+const QUESTION: &str = "{question}";
+const LEAD: &str = "{lead}";
+
+/// A template's text with the parts of a conflict in place of their names; names in those parts mean
+/// nothing.
+fn fill(text: &str, conflict: &Conflict) -> Written {
+    let lead = match conflict.lead.is_empty() {
+        true => String::new(),
+        // A lead goes on after white space.
+        false => match text.find(LEAD) {
+            Some(at) if text[..at].ends_with(char::is_whitespace) => conflict.lead.clone(),
+            _ => format!(" {}", conflict.lead),
+        },
+    };
+    let parts = [
+        (CONTEXT, conflict.context.as_str()),
+        (QUESTION, &conflict.question),
+        (LEAD, &lead),
+    ];
+    let mut filled = Written::default();
+    let mut rest = text;
+    loop {
+        let places = parts
+            .iter()
+            .filter_map(|part| Some((rest.find(part.0)?, part)));
+        let Some((at, (name, part))) = places.min_by_key(|(at, _)| *at) else {
+            break;
+        };
+        filled.text.push_str(&rest[..at]);
+        let start = filled.text.len();
+        filled.text.push_str(part);
+        let place = start..filled.text.len();
+        if *name == CONTEXT {
+            filled.context = Some(place.clone());
+        }
+        filled.own.push(place);
+        rest = &rest[at + name.len()..];
+    }
+    filled.text.push_str(rest);
+    filled
+}
+
 /// The templates of this program: name and text.
 const TEMPLATES: [(&str, &str); 3] = [
     ("plain", "{context}\n{question}\n{lead}"),
@@ -133,46 +178,34 @@ impl Template {
                 return Asked::question(tokenizer, question, context, false);
             }
         };
-        let lead = match conflict.lead.is_empty() {
-            true => String::new(),
-            // A lead goes on after white space.
-            false => match text.find("{lead}") {
-                Some(at) if text[..at].ends_with(char::is_whitespace) => conflict.lead.clone(),
-                _ => format!(" {}", conflict.lead),
-            },
-        };
-        let fill = |text: &str| {
-            text.replace("{question}", &conflict.question)
-                .replace("{lead}", &lead)
-                .replace("{context}", &conflict.context)
-        };
         let lines = text.split_inclusive('\n');
-        let without: String = lines.filter(|line| !line.contains("{context}")).collect();
-        let context = Some((&*conflict.context, fill(&without)));
-        let context = context
-            .as_ref()
-            .map(|(context, without)| (*context, &**without));
-        Ok(Asked::of_texts(tokenizer, &fill(text), context))
+        let without: String = lines.filter(|line| !line.contains(CONTEXT)).collect();
+        let question = fill(&without, conflict).text;
+        Ok(Asked::of(tokenizer, fill(text, conflict), Some(&question)))
     }
 }
 
 impl FromStr for Template {
     type Err = String;
 
-    /// A name, or a text with `{context}` and `{question}`.
+    /// A name, or a text with `{context}` and `{question}`; the lines of the context go with it where it is
+    /// left out, so nothing else may stand in them.
     fn from_str(written: &str) -> Result<Self, String> {
         if let Some(known) = Self::all().into_iter().find(|one| one.name == written) {
             return Ok(known);
         }
         let text = written.replace("\\n", "\n");
-        let asks = text
+        let alone = |line: &str| !(line.contains(QUESTION) || line.contains(LEAD));
+        let mut of_context = text
             .lines()
-            .any(|line| line.contains("{question}") && !line.contains("{context}"));
-        if !(asks && text.contains("{context}")) {
+            .filter(|line| line.contains(CONTEXT))
+            .peekable();
+        let has_context = of_context.peek().is_some();
+        if !(has_context && of_context.all(alone) && text.contains(QUESTION)) {
             let names: Vec<String> = Self::all().into_iter().map(|one| one.name).collect();
             return Err(format!(
-                "`{written}` is none of {} and no template: it needs {{context}} and {{question}}, in \
-                 lines of their own",
+                "`{written}` is none of {} and no template: it needs {{context}} and {{question}}, and \
+                 in the context's line neither the question nor a {{lead}}",
                 names.join(", ")
             ));
         }
@@ -206,9 +239,27 @@ mod tests {
     fn templates_are_names_or_texts_that_leave_the_context_out() {
         assert_eq!("qa".parse::<Template>().unwrap().name, "qa");
         assert!("{context}\\n{question}".parse::<Template>().is_ok());
-        for bad in ["q", "{context} {question}", "{question}"] {
+        for bad in [
+            "q",
+            "{context} {question}",
+            "{question}",
+            "{context}{lead}\\n{question}",
+        ] {
             let said = bad.parse::<Template>().unwrap_err();
             assert!(said.contains("labelled"), "{said}");
         }
+    }
+
+    #[test]
+    fn names_inside_what_is_filled_in_stay_as_they_are() {
+        let row = r#"{"question": "what is {context}?", "context": " a {lead} or a {question}", "answer": "a", "lead": "a {context}"}"#;
+        let conflict: Conflict = serde_json::from_str(row).unwrap();
+        let filled = fill("c: {context}\nQ: {question}\nA:{lead}", &conflict);
+        let text = "c:  a {lead} or a {question}\nQ: what is {context}?\nA: a {context}";
+        assert_eq!(filled.text, text);
+        let words = |place: &std::ops::Range<usize>| &text[place.clone()];
+        assert_eq!(words(&filled.context.unwrap()), conflict.context);
+        let own: Vec<&str> = filled.own.iter().map(words).collect();
+        assert_eq!(own, [&conflict.context, &conflict.question, " a {context}"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use engraft_decode::{AnswerError, Pasts};
+use engraft_decode::Pasts;
 use engraft_probe::{Measurement, bootstrap, measurement::Unit};
 use serde::Serialize;
 
@@ -59,7 +59,8 @@ impl Contest<'_> {
             for (row, conflict) in self.conflicts.iter().enumerate() {
                 let asked = template.ask(conflict, &decoder.tokenizer)?;
                 for method in self.methods {
-                    let mut way = decoder.way(&method.entry, &method.settings)?;
+                    let settings = method.on(&conflict.stated);
+                    let mut way = decoder.way(&method.entry, &settings)?;
                     let mut answered = Answered::new(&decoder.tokenizer, self.stops);
                     let started = Instant::now();
                     let mut tell = |chosen: engraft_decode::Chosen| answered.push(chosen.token).1;
@@ -70,7 +71,9 @@ impl Contest<'_> {
                         &self.bounds,
                         &mut tell,
                     );
-                    done.map_err(|problem| named(&method.name, problem))?;
+                    done.map_err(|problem| {
+                        anyhow::anyhow!("item {}: {}: {problem}", row + 1, method.name)
+                    })?;
                     let seconds = started.elapsed().as_secs_f64();
                     let text = answered.whole();
                     all.push(Given {
@@ -153,10 +156,6 @@ impl Contest<'_> {
             milliseconds_a_token: 1000.0 * seconds / tokens.max(1) as f64,
         }
     }
-}
-
-fn named(method: &str, problem: AnswerError) -> anyhow::Error {
-    anyhow::anyhow!("{method}: {problem}")
 }
 
 /// The lines for people.

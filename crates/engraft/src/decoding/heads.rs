@@ -155,7 +155,7 @@ impl Search<'_> {
                 trial(Group::Memory, k, vec![scores.of_memory(k)])?;
                 trial(Group::Context, k, vec![scores.of_context(k)])?;
                 let draw = |draw: usize| {
-                    let mut random = ChaCha8Rng::seed_from_u64(self.seed + draw as u64);
+                    let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(draw as u64));
                     let mut heads = all.clone();
                     heads.shuffle(&mut random);
                     heads.truncate(k);
@@ -213,7 +213,7 @@ impl Search<'_> {
         let tokenizer = &self.decoder.tokenizer;
         let question = |conflict: &Conflict| {
             let asked = template.ask(conflict, tokenizer)?;
-            let glued = asked.ends_a_line(tokenizer);
+            let glued = asked.ends_a_line();
             let first = |answers: &[String]| {
                 let answer = answers.first().map_or("", String::as_str);
                 let text = match glued {

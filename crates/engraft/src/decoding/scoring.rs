@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use engraft_decode::{Pasts, logits::log_softmax};
+use engraft_decode::{Given, Pasts, Way, choosable, logits::log_softmax};
 use engraft_probe::{Measurement, bootstrap, measurement::Unit};
 use engraft_runtime::{Ask, Blind, CausalLm, Feed};
 use engraft_train::data::{DataError, read_text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Asked, Choice, Decoder, rows::rows_as};
+use super::{Asked, Choice, Decoder, Stated, rows::rows_as};
 
 /// Something to score.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Completion {
     pub context: Option<String>,
     pub prompt: String,
     pub completion: String,
+    #[serde(flatten)]
+    pub stated: Stated,
 }
 
 /// A prompt and several ways to go on.
@@ -38,6 +40,8 @@ pub struct Choices {
     pub choices: Vec<String>,
     /// Which of them are right, from 0.
     pub answer: Right,
+    #[serde(flatten)]
+    pub stated: Stated,
 }
 
 /// One right choice, or several.
@@ -60,7 +64,7 @@ pub enum Found {
     Completion {
         tokens: usize,
         log_probability: f64,
-        /// Whether each of its tokens is the most probable one.
+        /// Whether the method would choose each of its tokens.
         greedy: bool,
     },
     Choices {
@@ -77,13 +81,16 @@ pub enum Found {
 /// How items are scored.
 pub struct Scoring<'a> {
     pub decoder: &'a Decoder,
-    /// Nothing for the plain model.
-    pub method: Option<&'a Choice>,
+    pub method: &'a Choice,
     /// Whether prompts are left as they are, without the chat template.
     pub raw: bool,
-    /// Tokens of a text that are read together; the first of each is not scored.
+    /// Tokens of a text that are read together; the first of each, which is the model's mark of a
+    /// beginning if it has one, is not scored.
     pub window: usize,
 }
+
+/// A text in tokens, each with what the method says of it.
+type Scored = (Vec<u32>, Vec<Given>);
 
 /// Reads items: JSON lines, or a text as a whole.
 ///
@@ -144,12 +151,14 @@ impl Scoring<'_> {
             Item::Text(text) => self.text(text),
             Item::Completion(pair) => {
                 let asked = self.ask(&pair.prompt, pair.context.as_deref())?;
-                let (tokens, logs) = self.given(&asked, &pair.completion, &mut Pasts::default())?;
-                let greedy = self.greedy(&asked, &tokens)?;
+                let mut way = self.way(&pair.stated)?;
+                let completion = &pair.completion;
+                let (tokens, given) =
+                    self.given(&asked, completion, &mut way, &mut Pasts::default())?;
                 Ok(vec![Found::Completion {
                     tokens: tokens.len(),
-                    log_probability: sum(&logs),
-                    greedy,
+                    log_probability: sum(&given),
+                    greedy: given.iter().all(|one| one.first),
                 }])
             }
             Item::Choices(choices) => Ok(vec![self.choices(choices)?]),
@@ -162,9 +171,10 @@ impl Scoring<'_> {
         let mut log_probabilities = Vec::new();
         let mut tokens = Vec::new();
         for choice in &item.choices {
-            let (given, logs) = self.given(&asked, choice, &mut pasts)?;
-            log_probabilities.push(sum(&logs));
-            tokens.push(given.len());
+            let mut way = self.way(&item.stated)?;
+            let (of_choice, given) = self.given(&asked, choice, &mut way, &mut pasts)?;
+            log_probabilities.push(sum(&given));
+            tokens.push(of_choice.len());
         }
         let by_token: Vec<f64> = log_probabilities
             .iter()
@@ -189,63 +199,35 @@ impl Scoring<'_> {
         Asked::question(&self.decoder.tokenizer, prompt, context, self.raw)
     }
 
-    /// The tokens of a completion and their log-probabilities.
+    fn way(&self, row: &Stated) -> anyhow::Result<Way> {
+        self.decoder.way(&self.method.entry, &self.method.on(row))
+    }
+
+    /// The tokens of a completion, and what the method says of them.
     fn given(
         &self,
         asked: &Asked,
         completion: &str,
+        way: &mut Way,
         pasts: &mut Pasts<engraft_runtime::Sequence>,
-    ) -> anyhow::Result<(Vec<u32>, Vec<f32>)> {
+    ) -> anyhow::Result<Scored> {
         let tokens = self.decoder.tokenizer.encode(completion);
         anyhow::ensure!(!tokens.is_empty(), "a completion is empty; remove the line");
-        let plain;
-        let method = match self.method {
-            Some(method) => method,
-            None => {
-                plain = "greedy".parse::<Choice>()?;
-                &plain
-            }
-        };
-        let mut way = self.decoder.way(&method.entry, &method.settings)?;
-        let logs = self.decoder.score(asked, &mut way, pasts, &tokens);
-        let logs = logs.map_err(|problem| anyhow::anyhow!("{}: {problem}", method.name))?;
-        let logs = logs.into_iter().map(|log| log.max(RULED_OUT)).collect();
-        Ok((tokens, logs))
-    }
-
-    /// Whether the plain model would say these tokens.
-    fn greedy(&self, asked: &Asked, given: &[u32]) -> anyhow::Result<bool> {
-        let model = &self.decoder.model;
-        let tokens = [asked.tokens(), given].concat();
-        let mut stream = model.stream();
-        let (before, rest) = tokens.split_at(asked.tokens().len() - 1);
-        if !before.is_empty() {
-            let feed = Feed {
-                stream: &mut stream,
-                tokens: before,
-                ask: Ask::Nothing,
-            };
-            model.forward(&mut [feed], &mut Blind)?;
-        }
-        let feed = Feed {
-            stream: &mut stream,
-            tokens: &rest[..given.len()],
-            ask: Ask::All,
-        };
-        let logits = model.forward(&mut [feed], &mut Blind)?;
-        let rows = logits.chunks_exact(model.shape().vocab);
-        Ok(rows
-            .zip(given)
-            .all(|(row, &token)| engraft_decode::logits::argmax(row) == token as usize))
+        let given = self.decoder.score(asked, way, pasts, &tokens);
+        let given = given.map_err(|problem| anyhow::anyhow!("{}: {problem}", self.method.name))?;
+        Ok((tokens, given))
     }
 
     /// A text window by window.
     fn text(&self, text: &str) -> anyhow::Result<Vec<Found>> {
-        let model = &self.decoder.model;
-        let tokens = self.decoder.tokenizer.encode(text);
+        let (model, tokenizer) = (&self.decoder.model, &self.decoder.tokenizer);
+        let start: Vec<u32> = tokenizer.start_of_text().into_iter().collect();
+        let tokens = tokenizer.encode(text);
+        let windows = tokens.chunks(self.window - start.len());
+        let windows = windows.map(|window| [&start, window].concat());
         let vocab = model.shape().vocab;
         let mut all = Vec::new();
-        for window in tokens.chunks(self.window).filter(|window| window.len() > 1) {
+        for window in windows.filter(|window| window.len() > 1) {
             let mut stream = model.stream();
             let mut log_probability = 0.0;
             for (at, piece) in window[..window.len() - 1].chunks(PIECE).enumerate() {
@@ -257,6 +239,7 @@ impl Scoring<'_> {
                 let logits = model.forward(&mut [feed], &mut Blind)?;
                 let next = &window[at * PIECE + 1..];
                 for (row, &token) in logits.chunks_exact(vocab).zip(next) {
+                    choosable(row)?;
                     log_probability += f64::from(log_softmax(row)[token as usize]);
                 }
             }
@@ -277,8 +260,9 @@ const RULED_OUT: f32 = -1000.0;
 /// Tokens whose logits are in memory together.
 const PIECE: usize = 64;
 
-fn sum(logs: &[f32]) -> f64 {
-    logs.iter().map(|&log| f64::from(log)).sum()
+fn sum(given: &[Given]) -> f64 {
+    let logs = given.iter().map(|one| one.log_probability.max(RULED_OUT));
+    logs.map(f64::from).sum()
 }
 
 fn largest(values: &[f64]) -> f64 {
@@ -293,8 +277,9 @@ fn share_right(values: &[f64], right: &[usize]) -> f64 {
     hits as f64 / best.len().max(1) as f64
 }
 
-/// What the items say together. `name` is what was scored.
-pub fn measurements(name: &str, found: &[Found]) -> Vec<Measurement> {
+/// What the items say together. `name` is what was scored, `method` by what; texts are scored by the plain
+/// model whatever the method.
+pub fn measurements(name: &str, method: Option<&str>, found: &[Found]) -> Vec<Measurement> {
     let mut texts: Vec<(f64, f64)> = Vec::new();
     let mut logs: Vec<(usize, f64)> = Vec::new();
     let mut exact: Vec<(usize, f64)> = Vec::new();
@@ -329,6 +314,7 @@ pub fn measurements(name: &str, found: &[Found]) -> Vec<Measurement> {
     if !texts.is_empty() {
         all.push(perplexity(format!("{name}: perplexity of a token"), &texts));
     }
+    let by = method.map_or_else(String::new, |method| format!(" by {method}"));
     let shares = [
         ("log-probability of the completion", Unit::Nats, logs),
         ("completion is the most probable", Unit::Share, exact),
@@ -346,7 +332,11 @@ pub fn measurements(name: &str, found: &[Found]) -> Vec<Measurement> {
     ];
     for (what, unit, values) in shares {
         if !values.is_empty() {
-            all.push(Measurement::mean(format!("{name}: {what}"), unit, &values));
+            all.push(Measurement::mean(
+                format!("{name}{by}: {what}"),
+                unit,
+                &values,
+            ));
         }
     }
     all
@@ -417,9 +407,10 @@ mod tests {
                 log_probability: -2f64.ln(),
             },
         ];
-        let all = measurements("x", &found);
+        let all = measurements("x", Some("cad"), &found);
         assert!((all[0].value - 2.0).abs() < 1e-12);
         assert_eq!(all[0].n, 4);
+        assert_eq!(all[0].probe, "x: perplexity of a token");
         let interval = all[0].interval.unwrap();
         assert!((interval.low - 2.0).abs() < 1e-9 && (interval.high - 2.0).abs() < 1e-9);
     }

@@ -1,7 +1,7 @@
 //! Conversations, scores, comparisons, and the files that decoding reads: each made by its verb, used by
 //! another and refused where it is not whole or belongs elsewhere.
 
-use crate::support::{Gguf, Told, Workplace};
+use crate::support::{Gguf, Told, Workplace, llama_with_facts};
 use serde_json::Value;
 
 const CONFLICTS: &str = concat!(
@@ -77,6 +77,210 @@ fn scores_of_texts_completions_and_choices_agree_with_each_other() {
             .expect("a number")
     };
     assert!((with("greedy") - with("cad:alpha=0")).abs() < 1e-4);
+}
+
+#[test]
+fn what_a_method_says_is_under_its_name_and_texts_are_the_plain_model() {
+    let place = place();
+    let score = |method: &[&str]| {
+        let words = [
+            "score",
+            "--model",
+            "tiny.gguf",
+            "--data",
+            "items.jsonl",
+            "--json",
+        ];
+        let told = place.engraft(&[&words[..], method].concat()).done();
+        told.lines().map(json).collect::<Vec<Value>>()
+    };
+    // What greedy decoding says is the most probable for it alone.
+    let words = [
+        "generate",
+        "--model",
+        "tiny.gguf",
+        "--raw",
+        "the cat",
+        "--max-tokens",
+        "1",
+    ];
+    let said = place.engraft(&words).done();
+    let said = said.strip_suffix('\n').expect("a line");
+    let item = serde_json::json!({"prompt": "the cat", "completion": said});
+    let text = serde_json::json!({"text": "the cat sat"});
+    place.write("items.jsonl", format!("{item}\n{text}\n"));
+    let plain = score(&[]);
+    let shown = |found: &[Value], words: &str| -> (String, f64) {
+        let name = |one: &Value| one["probe"].as_str().unwrap_or_default().to_owned();
+        let one = found
+            .iter()
+            .find(|one| name(one).contains(words))
+            .expect(words);
+        (name(one), one["value"].as_f64().expect("a number"))
+    };
+    assert_eq!(shown(&plain, "is the most probable").1, 1.0);
+    // A penalty of repetition on tokens of the prompt, or a ban, changes what comes first.
+    let banned = format!("the cat{said}the cat");
+    let item = serde_json::json!({"prompt": banned, "completion": said});
+    place.write("items.jsonl", format!("{item}\n{text}\n"));
+    let method = "greedy:no_repeat_ngram_size=1";
+    let found = score(&["--method", method]);
+    let (name, value) = shown(&found, "is the most probable");
+    assert_eq!((name.contains(method), value), (true, 0.0));
+    let (name, value) = shown(&found, "perplexity");
+    assert!(!name.contains("greedy"), "{name}");
+    assert_eq!(value, shown(&plain, "perplexity").1);
+}
+
+#[test]
+fn the_ledger_says_which_other_model_and_files_the_numbers_come_from() {
+    let place = place();
+    place.write(
+        "items.jsonl",
+        r#"{"prompt": "the cat", "completion": " sat"}"#,
+    );
+    let build = [
+        "graph",
+        "build",
+        "--model",
+        "tiny.gguf",
+        "--corpus",
+        "notes.txt",
+        "--out",
+        "g:1.json",
+    ];
+    place.engraft(&build).done();
+    let inputs = |more: &[&str]| -> Vec<(String, String)> {
+        let words = [
+            "score",
+            "--model",
+            "tiny.gguf",
+            "--data",
+            "items.jsonl",
+            "--ledger",
+            "l.jsonl",
+        ];
+        place.engraft(&[&words[..], more].concat()).done();
+        let ledger = place.read("l.jsonl");
+        let entry = json(ledger.lines().next_back().expect("an entry"));
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let inputs = entry["inputs"].as_array().expect("inputs").iter();
+        inputs
+            .map(|one| (text(one, "role"), text(one, "hash")))
+            .collect()
+    };
+    place.write("weak.gguf", Gguf::sound().bytes());
+    let found = inputs(&["--method", "cd", "--amateur", "weak.gguf"]);
+    assert_eq!(found[2], ("amateur".to_owned(), found[0].1.clone()));
+    let found = inputs(&["--method", "grad:graph=\"g:1.json\""]);
+    let graph = blake3::hash(place.read("g:1.json").as_bytes()).to_hex();
+    assert_eq!(found[2], ("graph".to_owned(), graph.to_string()));
+}
+
+#[test]
+fn a_row_names_its_own_condition() {
+    let place = place();
+    let row = |condition: &str| {
+        format!(
+            r#"{{"question": "the cat in {condition}", "context": "the dog sat.", "answer": "dog", "condition": "{condition}"}}"#
+        )
+    };
+    place.write("rows.jsonl", format!("{}\n{}\n", row("spring"), row("may")));
+    let compare = |methods: &str| {
+        place.engraft(&[
+            "compare",
+            "decode",
+            "--model",
+            "tiny.gguf",
+            "--data",
+            "rows.jsonl",
+            "--methods",
+            methods,
+            "--template",
+            "qa",
+            "--max-tokens",
+            "2",
+            "--out",
+            "table.json",
+        ])
+    };
+    let methods = r#"greedy,coda,overshadow:neutral="a, b":tau=0"#;
+    let told = compare(methods).done();
+    assert!(
+        told.starts_with("2 questions, 1 templates, 3 methods"),
+        "{told}"
+    );
+    let absent = row("spring").replace("the cat in spring", "the cat");
+    place.write("rows.jsonl", format!("{}\n{absent}\n", row("may")));
+    compare(methods).is_one_error(1, &["rows.jsonl", "item 2", "coda", "`spring`"]);
+    place.write(
+        "items.jsonl",
+        r#"{"prompt": "the cat in may", "completion": " a", "condition": "may"}"#,
+    );
+    let score = [
+        "score",
+        "--model",
+        "tiny.gguf",
+        "--data",
+        "items.jsonl",
+        "--method",
+    ];
+    let of = |method: &str| place.engraft(&[&score[..], &[method]].concat());
+    let named = of("coda:condition=the")
+        .done()
+        .replace(":condition=the", "");
+    assert_eq!(named, of("coda").done(), "the row's own wins");
+}
+
+#[test]
+fn heads_are_scored_tried_and_silenced() {
+    let place = place();
+    llama_with_facts(&place);
+    // After every line's end this model begins an answer with a capital A.
+    let row = |question: &str| {
+        format!(
+            r#"{{"question": "{question}", "context": "the cat sat", "answer": "bad", "memory": "Answer"}}"#
+        )
+    };
+    let questions = ["what is the dog?", "is the dog?", "the dog?"].map(row);
+    place.write("facts.jsonl", questions.join("\n"));
+    let template = "{context}\\nQuestion: {question}\\n";
+    let heads = [
+        "heads",
+        "--model",
+        "base",
+        "--facts",
+        "facts.jsonl",
+        "--out",
+        "heads.json",
+        "--template",
+        template,
+        "--score-on",
+        "2",
+        "--k",
+        "1",
+        "--draws",
+        "2",
+    ];
+    let told = place.engraft(&heads).done();
+    assert!(
+        told.contains("memory heads") && told.contains("1 random heads, mean of 2"),
+        "{told}"
+    );
+    let ask = [
+        "generate",
+        "--model",
+        "base",
+        "Question: what is the dog?\n",
+        "--raw",
+        "--explain",
+    ];
+    let plain = place.engraft(&ask).done();
+    let silenced = place.engraft(&[&ask[..], &["--prune", "heads.json", "--k", "8"]].concat());
+    assert_ne!(silenced.done(), plain, "all heads are silent");
+    for (flag, said) in [("--draws", "0"), ("--score-on", "1")] {
+        place.refuses(&[&heads[..7], &[flag, said]].concat(), 2, &[flag, said]);
+    }
 }
 
 #[test]
@@ -204,6 +408,15 @@ fn graphs_heads_and_reports_are_made_used_and_belong_to_their_model() {
     ];
     let told = place.engraft(&report).done();
     assert!(told.contains("`cat` in"), "{told}");
+    let found = json(&place.read("o.json"))["findings"][0].clone();
+    let shown = ["--method", "overshadow", "--condition", "cat", "--explain"];
+    let told = [&ask[..3], &["the cat sat", "--max-tokens", "1"], &shown].concat();
+    let reaction = format!(
+        "reaction {:.3},",
+        found["reaction"].as_f64().expect("a number")
+    );
+    let told = place.engraft(&told).done();
+    assert!(told.contains(&reaction), "{reaction} {told}");
     by(&[
         "--method",
         "overshadow",
@@ -270,23 +483,47 @@ fn a_conversation_from_a_pipe_answers_every_line_until_it_ends() {
         ];
         let mut command = place.command(&words);
         command.stdin(std::fs::File::open(place.path("talk.txt")).expect("a file"));
-        Told::by(&mut command).done()
+        Told::by(&mut command)
     };
-    let once = talk("a\n/exit\nb\n");
+    let once = talk("a\n/exit\nb\n").done();
     assert_eq!(once.lines().count(), 1, "{once:?}");
-    let twice = talk("a\n\n/new\na\n");
+    let twice = talk("a\n\n/new\na\n").done();
     assert_eq!(
         twice,
         [&*once, &*once].concat(),
         "a new conversation knows nothing of the last"
     );
     // The model's context of 64 tokens is soon full: that is said, and the conversation goes on.
-    assert!(
-        talk(&"hello there, how are you\n".repeat(6))
-            .lines()
-            .count()
-            >= 6
-    );
+    let told = talk(&"hello there, how are you\n".repeat(6));
+    let notes = told
+        .err
+        .matches("/new begins a shorter conversation")
+        .count();
+    assert!((2..6).contains(&notes), "{}", told.err);
+    assert!(told.done().lines().count() >= 6);
+}
+
+#[test]
+fn a_conversation_refuses_methods_that_need_a_context_and_takes_a_weaker_model() {
+    let place = place();
+    let mut file = Gguf::sound();
+    file.chat("{% for m in messages %}{{ m.content }}{% endfor %}");
+    place.write("tiny.gguf", file.bytes());
+    let chat = ["chat", "--model", "tiny.gguf", "--method"];
+    for method in ["cad", "ck-plug", "coda"] {
+        let words = [&chat[..], &[method]].concat();
+        place.refuses(&words, 1, &[method, "engraft generate --context"]);
+    }
+    place.write("talk.txt", "a\n");
+    let said = |more: &[&str]| {
+        let mut command = place.command(&[&chat[..], more].concat());
+        command.stdin(std::fs::File::open(place.path("talk.txt")).expect("a file"));
+        Told::by(&mut command)
+    };
+    let told = said(&["cd", "--amateur", "tiny.gguf", "--max-tokens", "2"]);
+    assert!(!told.err.contains("--amateur"), "{}", told.err);
+    let told = said(&["coda", "--condition", "tea"]);
+    assert!(told.err.contains("`tea`"), "{}", told.err);
 }
 
 #[test]

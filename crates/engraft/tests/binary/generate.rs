@@ -36,7 +36,7 @@ fn the_same_answer_comes_as_text_and_as_json_and_stops_where_it_should() {
         .iter()
         .map(|token| token["text"].as_str().expect("text"))
         .collect();
-    assert!(text.starts_with(&joined), "{text:?} {joined:?}");
+    assert_eq!(text, format!("{joined}\n"));
     for token in &tokens {
         assert!(token["log_probability"].as_f64().expect("a number") <= 0.0);
         let best = &token["alternatives"][0]["token"];
@@ -49,6 +49,83 @@ fn the_same_answer_comes_as_text_and_as_json_and_stops_where_it_should() {
     let stopped = place.engraft(&with(&["--stop", &stop])).done();
     let before = &joined[..joined.find(&stop).expect("it stands there")];
     assert_eq!(stopped, format!("{before}\n"), "{stop:?} of two tokens");
+}
+
+#[test]
+fn what_waits_for_a_stop_that_does_not_come_is_told_in_the_end() {
+    let place = place();
+    let text = place.engraft(&ASK).done();
+    let last = text.trim_end_matches('\n').chars().next_back();
+    let stop = format!("{}never", last.expect("an answer"));
+    let lines = place.engraft(&with(&["--json", "--stop", &stop])).done();
+    let lines = lines
+        .lines()
+        .map(|line| -> serde_json::Value { serde_json::from_str(line).expect("a line of JSON") });
+    let joined: String = lines
+        .map(|line| line["text"].as_str().expect("text").to_owned())
+        .collect();
+    assert_eq!(text, format!("{joined}\n"));
+}
+
+#[test]
+fn an_answer_that_fills_the_context_is_kept_and_so_is_an_empty_one() {
+    let place = place();
+    for method in ["greedy", "beam", "opera"] {
+        let words = [
+            "generate",
+            "--model",
+            "tiny.gguf",
+            "the cat",
+            "--raw",
+            "--method",
+            method,
+            "--max-tokens",
+            "100",
+            "--html",
+            "page.html",
+        ];
+        let told = place.engraft(&words);
+        assert!(
+            told.err.contains("context is full"),
+            "{method}: {}",
+            told.err
+        );
+        assert!(told.done().len() > 50, "{method}");
+        assert!(place.read("page.html").contains("of 57 tokens"), "{method}");
+    }
+    let words = [&ASK[..4], &["--max-tokens", "0", "--html", "none.html"]].concat();
+    assert_eq!(place.engraft(&words).done(), "\n");
+    assert!(place.read("none.html").contains("the cat"));
+}
+
+#[test]
+fn a_raw_prompt_begins_with_the_mark_that_its_tokenizer_asks_for() {
+    let place = place();
+    let mut file = Gguf::sound();
+    let start = (
+        "tokenizer.ggml.bos_token_id",
+        4,
+        7u32.to_le_bytes().to_vec(),
+    );
+    file.metadata.push(start);
+    place.write("unmarked.gguf", file.bytes());
+    let adds = ("tokenizer.ggml.add_bos_token", 7, vec![1]);
+    file.metadata.push(adds);
+    place.write("marked.gguf", file.bytes());
+    place.write("text.txt", "the cat");
+    let scored = |model: &str| {
+        let words = ["score", "--model", model, "--data", "text.txt", "--json"];
+        let told = place.engraft(&words).done();
+        serde_json::from_str::<serde_json::Value>(&told).expect("a measurement")["n"].clone()
+    };
+    // Without a mark the first of seven letters has nothing before it.
+    assert_eq!(scored("unmarked.gguf"), 6);
+    assert_eq!(scored("marked.gguf"), 7);
+    let answer = |model: &str| {
+        let words = ["generate", "--raw", "--model", model, "the cat"];
+        place.engraft(&words).done()
+    };
+    assert_ne!(answer("unmarked.gguf"), answer("marked.gguf"));
 }
 
 #[test]
@@ -77,6 +154,20 @@ fn weights_that_are_no_numbers_are_named() {
     for precision in ["int8", "f32"] {
         let said = ["tiny.gguf", file.tensors[3].0.as_str(), "NaN"];
         place.refuses(&with(&["--precision", precision]), 1, &said);
+    }
+}
+
+#[test]
+fn scores_that_are_no_numbers_are_named_however_an_answer_is_decoded() {
+    let place = place();
+    let mut file = Gguf::sound();
+    file.tensors[1].3.fill(f32::MAX);
+    place.write("tiny.gguf", file.bytes());
+    let kid = ["--documents", "notes.txt"];
+    for method in ["greedy", "sample", "beam", "opera", "kid"] {
+        let more = if method == "kid" { &kid[..] } else { &[] };
+        let words = [&["--precision", "f32", "--method", method], more].concat();
+        place.refuses(&with(&words), 1, &["NaN or infinite"]);
     }
 }
 

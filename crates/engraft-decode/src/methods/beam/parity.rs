@@ -1,10 +1,12 @@
 //! The search beside that of transformers, on a written-down model.
 
 use engraft_method::parity::{Case, ParityError};
-use engraft_runtime::CausalLm;
 
 use super::{Beam, EarlyStopping, bigram::Bigram};
-use crate::{beam::beam_search as search, processors::Processors, reference};
+use crate::{
+    beam::{Task, beam_search as search},
+    reference,
+};
 
 pub(super) fn beam_search(case: &mut Case) -> Result<(), ParityError> {
     let wrong = |reason: String| ParityError::Computation(reason);
@@ -40,16 +42,13 @@ pub(super) fn beam_search(case: &mut Case) -> Result<(), ParityError> {
                 length_penalty,
                 early_stopping: *early_stopping,
             };
-            let off = Processors::default();
-            let found = search(
-                &model,
-                model.stream(),
-                &prompt,
-                &settings,
-                &off,
-                &[eos],
+            let task = Task {
+                prompt: &prompt,
+                ends: &[eos],
                 limit,
-            );
+                stopped: &|| false,
+            };
+            let found = search(&model, &task, &settings);
             let found = found.map_err(|error| wrong(error.to_string()))?;
             let width = found.iter().map(|answer| answer.tokens.len()).max();
             let rows = found.iter().flat_map(|answer| {
@@ -77,17 +76,14 @@ pub(super) fn answers(case: &mut Case) -> Result<(), ParityError> {
     };
     let model = reference::model()?;
     let prompt = reference::ids(case, "p0")?;
-    let (processors, ends) = (Processors::default(), [reference::END]);
-    let found = search(
-        model,
-        model.stream(),
-        &prompt,
-        &settings,
-        &processors,
-        &ends,
-        8,
-    )
-    .map_err(|problem| ParityError::Computation(problem.to_string()))?;
+    let task = Task {
+        prompt: &prompt,
+        ends: &[reference::END],
+        limit: 8,
+        stopped: &|| false,
+    };
+    let found = search(model, &task, &settings)
+        .map_err(|problem| ParityError::Computation(problem.to_string()))?;
     let rows = found
         .iter()
         .flat_map(|one| prompt.iter().chain(&one.tokens));

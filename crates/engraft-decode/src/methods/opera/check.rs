@@ -101,6 +101,7 @@ pub(super) fn search_with_rollback(case: &mut Case) -> Result<(), ParityError> {
         response,
         ends: &ends,
         limit: longest.saturating_sub(prompt.len()),
+        stopped: &|| false,
     };
     let found = run(&toy, &task, &settings)?;
     let patient = Opera {

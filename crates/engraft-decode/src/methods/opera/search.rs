@@ -11,9 +11,9 @@ use super::{
     past::{Beam, Past, State},
     rows::Rows,
     scores::{Candidate, Extension, banned, best, largest, penalised},
-    task::{Found, OperaError, Task},
+    task::{Found, Task},
 };
-use crate::logits::log_softmax;
+use crate::{AnswerError, answer::choosable, logits::log_softmax};
 
 /// What beams start with that only wait for the first one to fork.
 const WAITING: f32 = -1e9;
@@ -35,16 +35,19 @@ struct Search<'a, M: CausalLm> {
 /// The best answer.
 ///
 /// # Errors
-/// A task that does not make sense, or a prompt that does not fit the model.
+/// A task that does not make sense, or a prompt that does not fit the model; a search that was given up.
 pub fn search<M: CausalLm>(
     model: &M,
     task: &Task<'_>,
     settings: &Opera,
-) -> Result<Found, OperaError> {
+) -> Result<Found, AnswerError> {
     task.check()?;
     let mut search = Search::new(model, task, settings);
     let mut logits = search.read_prompt()?;
     while search.answered() < task.limit {
+        if (task.stopped)() {
+            return Err(AnswerError::Stopped);
+        }
         let candidates = search.candidates(&logits)?;
         let window = settings.window_size;
         let strongest = search.past.remember(&search.now, &candidates, window);
@@ -99,18 +102,24 @@ impl<'a, M: CausalLm> Search<'a, M> {
     }
 
     /// Feeds the prompt and sets up the beams, all equal. Logits `[beams][vocab]`.
-    fn read_prompt(&mut self) -> Result<Vec<Vec<f32>>, RuntimeError> {
+    fn read_prompt(&mut self) -> Result<Vec<Vec<f32>>, AnswerError> {
         let task = self.task;
         let (before, last) = task.prompt.split_at(task.prompt.len() - 1);
+        // What the answer does not begin with is read without looking at its attention.
+        let (unseen, seen) = before.split_at(task.response.min(before.len()));
         let mut rows = self.rows(1);
-        if !before.is_empty() {
-            let mut root = [self.root.clone()];
-            self.feed(&mut root, &[before], &mut rows, Ask::Nothing)?;
-            let [root] = root;
-            self.root = root;
+        let mut root = [self.root.clone()];
+        if !unseen.is_empty() {
+            self.feed(&mut root, &[unseen], &mut Blind, Ask::Nothing)?;
         }
+        if !seen.is_empty() {
+            self.feed(&mut root, &[seen], &mut rows, Ask::Nothing)?;
+        }
+        let [root] = root;
+        self.root = root;
         let mut stream = [self.root.clone()];
         let logits = self.feed(&mut stream, &[last], &mut rows, Ask::Last)?;
+        choosable(&logits)?;
         let mut columns = Columns::default();
         for row in rows.of_feed.iter().flatten() {
             columns.push(&row[task.response..], self.settings.scale_factor);
@@ -127,7 +136,7 @@ impl<'a, M: CausalLm> Search<'a, M> {
     }
 
     /// Feeds every beam the token chosen for it. Logits `[beams][vocab]`.
-    fn read_chosen(&mut self) -> Result<Vec<Vec<f32>>, RuntimeError> {
+    fn read_chosen(&mut self) -> Result<Vec<Vec<f32>>, AnswerError> {
         let tokens: Vec<[u32; 1]> = self.now.chosen.iter().map(|(_, token)| [*token]).collect();
         let mut rows = self.rows(tokens.len());
         let mut streams = std::mem::take(&mut self.streams);
@@ -139,11 +148,11 @@ impl<'a, M: CausalLm> Search<'a, M> {
                 beam.columns.push(answer, self.settings.scale_factor);
             }
         }
-        Ok(self.by_beam(&logits))
+        self.by_beam(&logits)
     }
 
     /// Feeds the answers of all beams again. Logits `[beams][vocab]`.
-    fn read_again(&mut self) -> Result<Vec<Vec<f32>>, RuntimeError> {
+    fn read_again(&mut self) -> Result<Vec<Vec<f32>>, AnswerError> {
         let last = self.task.prompt.last().copied();
         let answer = |beam: &Beam| {
             let answer = beam.answer.iter().map(|said| said.token);
@@ -153,7 +162,7 @@ impl<'a, M: CausalLm> Search<'a, M> {
         let mut streams = vec![self.root.clone(); tokens.len()];
         let logits = self.feed(&mut streams, &tokens, &mut Blind, Ask::Last)?;
         self.streams = streams;
-        Ok(self.by_beam(&logits))
+        self.by_beam(&logits)
     }
 
     /// Collects the attention to the answer in the last block.
@@ -183,9 +192,10 @@ impl<'a, M: CausalLm> Search<'a, M> {
             .forward(&mut both.map(feed).collect::<Vec<_>>(), probe)
     }
 
-    fn by_beam(&self, logits: &[f32]) -> Vec<Vec<f32>> {
+    fn by_beam(&self, logits: &[f32]) -> Result<Vec<Vec<f32>>, AnswerError> {
         let rows = logits.chunks_exact(self.model.shape().vocab);
-        rows.map(<[f32]>::to_vec).collect()
+        rows.map(|row| choosable(row).map(|()| row.to_vec()))
+            .collect()
     }
 
     /// The most probable tokens of every beam, each read to see what it attends to, and charged.

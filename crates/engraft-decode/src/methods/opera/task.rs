@@ -2,16 +2,12 @@
 
 use std::ops::Range;
 
-use engraft_runtime::RuntimeError;
-
 use super::hypotheses::{Hypothesis, Said};
 use crate::Told;
 
 /// Why nothing could be searched for.
 #[derive(Debug, thiserror::Error)]
 pub enum OperaError {
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
     #[error("the prompt is empty; write a question")]
     NoPrompt,
     #[error("the trusted span {span:?} is not inside the prompt of {prompt} tokens")]
@@ -21,7 +17,6 @@ pub enum OperaError {
 }
 
 /// What is searched for.
-#[derive(Clone, Debug)]
 pub struct Task<'a> {
     pub prompt: &'a [u32],
     /// Tokens of the prompt that an answer should look at: an image or documents.
@@ -33,6 +28,8 @@ pub struct Task<'a> {
     pub ends: &'a [u32],
     /// Most tokens of the answer.
     pub limit: usize,
+    /// Whether the search is to be given up, asked before every step.
+    pub stopped: &'a dyn Fn() -> bool,
 }
 
 /// That the search went back.
@@ -103,6 +100,7 @@ mod tests {
             response,
             ends: &[],
             limit: 5,
+            stopped: &|| false,
         };
         let said = |task: Task<'_>| task.check().unwrap_err().to_string();
         assert!(said(task(&[], 0..0, 0)).contains("empty"));

@@ -6,7 +6,7 @@ use std::path::Path;
 use engraft_files::atomic::{WriteError, write_file};
 use serde::{Deserialize, Serialize};
 
-use super::{Anticipation, anticipation};
+use super::{Anticipation, Overshadow, anticipation};
 use crate::{
     logits::log_softmax,
     methods::coda::{Law, law_fit},
@@ -35,6 +35,8 @@ pub struct Finding {
     /// Tokens that are plausible only with the condition.
     pub escaping: usize,
     pub escape: f64,
+    /// What the alarm goes by: how strongly the answer reacts to the condition's absence, in nats.
+    pub reaction: f64,
     /// Of the first token, in nats.
     pub entropy: f64,
     /// Probability of the first token: the confidence that the alarm must beat.
@@ -56,6 +58,8 @@ pub struct Report {
     /// From where on the alarm rings: the threshold with the best F1 where the file says what was
     /// wrong, else the method's default.
     pub tau: f64,
+    /// How plausible the tokens of the reactions are.
+    pub alpha: f32,
     pub findings: Vec<Finding>,
     /// Chance that a wrong answer has the weaker reaction, and the best F1 of an alarm.
     pub auroc: Option<f64>,
@@ -85,35 +89,33 @@ impl Finding {
             s_rpmi: reaction.s_rpmi.into(),
             escaping: reaction.escaping.len(),
             escape: reaction.escape(&full).into(),
+            reaction: reaction.strength(&full, &reduced).into(),
             entropy: entropy.into(),
             confidence: crate::logits::max(&full).exp().into(),
             ignored: None,
             ratio: None,
         }
     }
-
-    /// How strongly the answer reacts to the condition's absence, in nats: `-S`, and what tokens that are
-    /// plausible only with it have above the floor. Graded, where the method's own alarm counts any such
-    /// token as heard; as a score of the alarm the graded one is the better (`docs/evidence.md`).
-    pub fn reaction(&self) -> f64 {
-        -self.s_rpmi + self.escape.max(0.0)
-    }
 }
 
 impl Report {
-    /// Sets findings beside what was wrong, where they say so. `tau` stands where they do not.
-    pub fn of(model_hash: String, findings: Vec<Finding>, tau: f64) -> Self {
+    /// Sets findings beside what was wrong, where they say so. The settings' `tau` stands where they
+    /// do not.
+    pub fn of(model_hash: String, findings: Vec<Finding>, settings: &Overshadow) -> Self {
         let judged = || findings.iter().filter_map(|one| Some((one, one.ignored?)));
         let set_beside = |score: &dyn Fn(&Finding) -> f64| -> Option<Anticipation> {
             let (scores, wrong): (Vec<f64>, Vec<bool>) =
                 judged().map(|(one, wrong)| (score(one), wrong)).unzip();
             anticipation(&scores, &wrong).filter(|found| found.auroc.is_finite())
         };
-        let found = set_beside(&Finding::reaction);
+        let found = set_beside(&|one| one.reaction);
         Self {
             format: FORMAT.to_owned(),
             model_hash,
-            tau: found.as_ref().map_or(tau, |found| found.best_threshold),
+            tau: found
+                .as_ref()
+                .map_or(settings.tau.into(), |found| found.best_threshold),
+            alpha: settings.alpha,
             auroc: found.as_ref().map(|found| found.auroc),
             best_f1: found.as_ref().map(|found| found.best_f1),
             auroc_of_confidence: set_beside(&|one| one.confidence).map(|found| found.auroc),
@@ -174,6 +176,7 @@ mod tests {
             s_rpmi,
             escaping: 0,
             escape: 0.0,
+            reaction: -s_rpmi,
             entropy: 1.0,
             confidence: 0.5,
             ignored: Some(ignored),
@@ -189,7 +192,7 @@ mod tests {
             finding(-2.0, false, 10.0),
             finding(-0.3, true, 100.0),
         ];
-        let report = Report::of("m".to_owned(), findings, 0.1);
+        let report = Report::of("m".to_owned(), findings, &Overshadow::default());
         assert_eq!((report.tau, report.auroc), (0.3, Some(1.0)));
         let law = report.law.unwrap();
         assert!((law.predict(10.0) - 0.5).abs() < 1e-9 && law.predict(100.0) > 0.99);
@@ -197,14 +200,15 @@ mod tests {
             ignored: None,
             ..finding(-1.0, true, 1.0)
         }];
-        let report = Report::of("m".to_owned(), without, 0.1);
-        assert_eq!((report.tau, report.auroc, report.law), (0.1, None, None));
+        let report = Report::of("m".to_owned(), without, &Overshadow::default());
+        assert_eq!((report.auroc, report.law), (None, None));
+        assert_eq!(report.tau as f32, Overshadow::default().tau);
     }
 
     #[test]
     fn a_flat_law_comes_back_too() {
         let flat = vec![finding(-0.1, true, 10.0), finding(-0.2, true, 100.0)];
-        let report = Report::of("m".to_owned(), flat, 0.1);
+        let report = Report::of("m".to_owned(), flat, &Overshadow::default());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
         report.write(&path).unwrap();
@@ -215,7 +219,11 @@ mod tests {
     fn reports_come_back_from_their_file_and_damaged_files_say_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
-        let report = Report::of("m".to_owned(), vec![finding(-1.0, true, 2.0)], 0.1);
+        let report = Report::of(
+            "m".to_owned(),
+            vec![finding(-1.0, true, 2.0)],
+            &Overshadow::default(),
+        );
         report.write(&path).unwrap();
         assert_eq!(Report::read(&path).unwrap(), report);
         std::fs::write(&path, "{}").unwrap();

@@ -2,10 +2,11 @@
 
 use engraft_method::parity::{Case, ParityError};
 
+use super::Sample;
 use crate::{
     logits::softmax,
     processors::{
-        Processors, min_p, no_repeat_ngrams, repetition_penalty, temperature, top_k, top_p, typical,
+        Repetition, min_p, no_repeat_ngrams, repetition_penalty, temperature, top_k, top_p, typical,
     },
 };
 
@@ -71,15 +72,18 @@ pub(super) fn processors(case: &mut Case) -> Result<(), ParityError> {
         Some(&number) => Ok(number),
         None => Err(ParityError::MissingHyperparameter(format!("one {name}"))),
     };
-    let chain = Processors {
-        repetition_penalty: penalty,
+    let chain = Sample {
+        repetition: Repetition {
+            repetition_penalty: penalty,
+            ..Repetition::default()
+        },
         temperature: heat,
         top_k: first(&ks, "top_k")? as usize,
         top_p: first(&masses, "top_p")? as f32,
         min_p: first(&shares, "min_p")? as f32,
-        ..Processors::default()
+        ..Sample::default()
     };
-    let chained = each(&|tokens, row| chain.apply(tokens, row, true));
+    let chained = each(&|tokens, row| chain.apply(tokens, row));
     let probabilities: Vec<f32> = chained.chunks_exact(vocab).flat_map(softmax).collect();
     case.output_f32("chain_probs", &probabilities);
     case.output_f32("chain", &chained);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use engraft_files::atomic::write_file;
 use indicatif::ProgressBar;
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     decoding::{
-        Bounds, Choice, Decoder, ModelFlags,
+        Bounds, Choices, Decoder, ModelFlags,
         conflicts::{Conflict, Template},
         contest::{Contest, table},
         rows::rows,
@@ -22,12 +23,14 @@ pub(in crate::cli) struct Decode {
     #[command(flatten)]
     model: ModelFlags,
     /// JSONL of {"question", "context", "answer", "memory"}: the context's answer and the remembered
-    /// one, each a text or several; a "lead" begins the answer.
+    /// one, each a text or several; a "lead" begins the answer, a "condition" and a "neutral" are those
+    /// of the methods that have such settings.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Methods with settings, the first as the baseline: `greedy,cad,ck-plug:alpha=0.25`.
-    #[arg(long, value_delimiter = ',', required = true)]
-    methods: Vec<Choice>,
+    /// Methods with settings, the first as the baseline: `greedy,cad,ck-plug:alpha=0.25`. A value with
+    /// a colon or a comma stands in quotes: `coda:condition="tea, hot"`.
+    #[arg(long)]
+    methods: Choices,
     /// A weaker model of the same tokenizer, for methods that compare with one.
     #[arg(long, value_name = "MODEL")]
     amateur: Option<PathBuf>,
@@ -62,11 +65,10 @@ impl Decode {
         if self.stop.is_empty() {
             self.stop.push("\n".to_owned());
         }
-        for (at, method) in self.methods.iter().enumerate() {
+        let Choices(methods) = &self.methods;
+        for (at, method) in methods.iter().enumerate() {
             anyhow::ensure!(
-                self.methods[..at]
-                    .iter()
-                    .all(|other| other.name != method.name),
+                methods[..at].iter().all(|other| other.name != method.name),
                 "--methods names `{}` twice; name every method once",
                 method.name
             );
@@ -83,7 +85,7 @@ impl Decode {
         let contest = Contest {
             conflicts: &conflicts,
             templates: &self.template,
-            methods: &self.methods,
+            methods,
             bounds: Bounds {
                 tokens: self.max_tokens,
                 alternatives: 0,
@@ -91,21 +93,22 @@ impl Decode {
             },
             stops: &self.stop,
         };
-        let answers = conflicts.len() * self.template.len() * self.methods.len();
+        let answers = conflicts.len() * self.template.len() * methods.len();
         let bar = ProgressBar::new(answers as u64);
-        let given = contest.run(&decoder, &mut || bar.inc(1))?;
+        let given = contest.run(&decoder, &mut || bar.inc(1));
+        let given = given.with_context(|| self.data.display().to_string())?;
         bar.finish_and_clear();
         let lines = contest.lines(&given);
         say(&format!(
             "{} questions, {} templates, {} methods; 95 % bootstrap intervals over questions\n{}",
             conflicts.len(),
             self.template.len(),
-            self.methods.len(),
+            methods.len(),
             table(&lines)
         ));
         if let Some(path) = &self.out {
-            let methods = self.methods.iter();
             let settings: Vec<_> = methods
+                .iter()
                 .map(|method| json!({ "method": method.name, "settings": method.settings }))
                 .collect();
             let whole = json!({ "methods": settings, "lines": lines, "answers": given });
