@@ -383,6 +383,39 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_begins_texts_where_the_folder_or_the_tokenizer_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut whole: Value =
+            serde_json::from_str(&Tokenizer::chars(["ab"].into_iter()).json()).unwrap();
+        let start = |whole: &Value, config: Value| {
+            std::fs::write(folder.path().join("tokenizer.json"), whole.to_string()).unwrap();
+            let path = folder.path().join("tokenizer_config.json");
+            std::fs::write(path, config.to_string()).unwrap();
+            let tokenizer = Tokenizer::of_folder(folder.path(), &json!({"bos_token_id": 2}));
+            tokenizer.unwrap().unwrap().start_of_text()
+        };
+        assert_eq!(start(&whole, json!({})), None);
+        assert_eq!(start(&whole, json!({"add_bos_token": true})), Some(2));
+        let mark = json!({"SpecialToken": {"id": END, "type_id": 0}});
+        whole["post_processor"] = json!({
+            "type": "TemplateProcessing",
+            "single": [mark, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": { END: {"id": END, "ids": [2], "tokens": [END]} },
+        });
+        assert_eq!(start(&whole, json!({})), Some(2));
+        assert_eq!(start(&whole, json!({"add_bos_token": false})), None);
+    }
+
+    #[test]
+    fn tokens_know_the_bytes_that_they_stand_for() {
+        let words = Tokenizer::words(["the é sat"].into_iter());
+        let (ids, places) = words.encode_with_places("the  é sat");
+        assert_eq!(ids, words.encode("the é sat"));
+        assert_eq!(places, [0..3, 5..7, 8..11]);
+    }
+
+    #[test]
     fn a_piece_of_a_megabyte_is_refused_before_its_cuts_are_tried() {
         let pieces = json!([{ "id": 0, "score": 0.0, "piece": "a".repeat(1 << 20) }]);
         let text = pieces.to_string();

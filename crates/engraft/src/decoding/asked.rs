@@ -89,12 +89,17 @@ impl Asked {
     pub fn of(tokenizer: &Tokenizer, written: Written, question: Option<&str>) -> Self {
         let (mut full, mut places) = tokenizer.encode_with_places(&written.text);
         let mut question = question.map(|question| tokenizer.encode(question));
-        if let Some(start) = tokenizer.start_of_text().filter(|_| !written.by_chat) {
+        // A mark that was typed is not written twice.
+        let start = tokenizer.start_of_text().filter(|_| !written.by_chat);
+        let missing = |tokens: &[u32]| start.filter(|start| tokens.first() != Some(start));
+        if let Some(start) = missing(&full) {
             full.insert(0, start);
             places.insert(0, 0..0);
-            question
-                .iter_mut()
-                .for_each(|question| question.insert(0, start));
+        }
+        if let Some(question) = &mut question
+            && let Some(start) = missing(question)
+        {
+            question.insert(0, start);
         }
         let mut asked = Self {
             span: 0..full.len(),
@@ -280,6 +285,8 @@ mod tests {
         let question = asked.question.expect("a prompt without the context");
         assert_eq!(question[0], start);
         assert_eq!(tokenizer.decode(&question), "is the cat a cat");
+        let typed = Asked::question(&tokenizer, "<|endoftext|>a cat", None, true).unwrap();
+        assert_eq!((typed.tokens()[0], typed.tokens().len()), (start, 6));
     }
 
     #[test]

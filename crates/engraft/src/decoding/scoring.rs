@@ -223,6 +223,8 @@ impl Scoring<'_> {
         let (model, tokenizer) = (&self.decoder.model, &self.decoder.tokenizer);
         let start: Vec<u32> = tokenizer.start_of_text().into_iter().collect();
         let tokens = tokenizer.encode(text);
+        // A mark that stands in the text is not written twice.
+        let tokens = tokens.strip_prefix(&*start).unwrap_or(&tokens);
         let windows = tokens.chunks(self.window - start.len());
         let windows = windows.map(|window| [&start, window].concat());
         let vocab = model.shape().vocab;

@@ -52,6 +52,48 @@ fn the_same_answer_comes_as_text_and_as_json_and_stops_where_it_should() {
 }
 
 #[test]
+fn methods_set_to_change_nothing_are_greedy_decoding_token_by_token() {
+    let place = place();
+    let tokens = |more: &[&str]| -> Vec<(u64, f64)> {
+        let lines = place.engraft(&with(&[&["--json"], more].concat())).done();
+        let lines = lines.lines().map(|line| -> serde_json::Value {
+            serde_json::from_str(line).expect("a line of JSON")
+        });
+        lines
+            .map(|line| {
+                let token = line["token"].as_u64().expect("a token");
+                let log = line["log_probability"].as_f64().expect("a number");
+                (token, log)
+            })
+            .collect()
+    };
+    let greedy = tokens(&[]);
+    let still = [
+        "--method",
+        "kid",
+        "--documents",
+        "notes.txt",
+        "--kid-steps",
+        "0",
+        "--greedy",
+        "--banned-ngram-size",
+        "0",
+        "--top-k",
+        "9999",
+        "--top-p",
+        "1",
+    ];
+    for method in [&["--method", "beam", "--num-beams", "1"][..], &still] {
+        let found = tokens(method);
+        assert_eq!(found.len(), greedy.len(), "{method:?}");
+        for (found, greedy) in found.iter().zip(&greedy) {
+            assert_eq!(found.0, greedy.0, "{method:?}");
+            assert!((found.1 - greedy.1).abs() < 1e-3, "{method:?}");
+        }
+    }
+}
+
+#[test]
 fn what_waits_for_a_stop_that_does_not_come_is_told_in_the_end() {
     let place = place();
     let text = place.engraft(&ASK).done();

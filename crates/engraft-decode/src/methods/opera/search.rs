@@ -293,3 +293,35 @@ fn extended(beam: &Beam, by: &Extension, candidates: &[Candidate]) -> Beam {
         columns: beam.columns.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::beam::bigram::Bigram;
+
+    #[test]
+    fn opera_is_given_up_when_it_is_told_to_or_cannot_choose() {
+        let search = |score: f32, stopped: &dyn Fn() -> bool| {
+            let task = Task {
+                prompt: &[0],
+                span: 0..0,
+                response: 0,
+                ends: &[],
+                limit: 9,
+                stopped,
+            };
+            let model = Bigram::new(vec![score; 9], Vec::new(), 3);
+            search(&model, &task, &Opera::default())
+        };
+        let steps = std::cell::Cell::new(0);
+        let after_two = || {
+            steps.set(steps.get() + 1);
+            steps.get() > 2
+        };
+        let found = search(0.0, &after_two);
+        assert!(matches!(found, Err(AnswerError::Stopped)));
+        assert_eq!(steps.get(), 3);
+        let found = search(f32::NAN, &|| false);
+        assert!(matches!(found, Err(AnswerError::NotANumber(0))));
+    }
+}
