@@ -1,55 +1,71 @@
-//! Attention of one position over the pages of its sequence.
+//! Attention of a few queries over the pages that all of them see.
+
+mod added;
 
 use std::sync::Arc;
 
 use rten_simd::SimdOp;
 use rten_vecmath::Softmax;
 
-use crate::{
-    cache::{PAGE, Page},
-    wide::wide,
-};
+use self::added::Added;
+use crate::cache::{PAGE, Page};
 
-/// Weights of one query head over the first `positions` positions, into `out` of that length.
-/// `query` is `[head_width]`.
-pub(crate) fn weights(query: &[f32], kv_head: usize, pages: &[Arc<Page>], out: &mut [f32]) {
-    let width = query.len();
+/// Weights of queries `[queries, head_width]`, each over so many first positions, into
+/// `[queries, pages * 64]`: 0 from there on.
+pub(crate) fn weights(
+    queries: &[f32],
+    positions: &[usize],
+    kv_head: usize,
+    pages: &[Arc<Page>],
+    out: &mut [f32],
+) {
+    let (width, stride) = (queries.len() / positions.len(), pages.len() * PAGE);
     let scale = 1.0 / (width as f32).sqrt();
-    wide(
-        #[inline(always)]
-        || {
-            for (page, out) in pages.iter().zip(out.chunks_mut(PAGE)) {
-                let keys = &page.keys[kv_head * width * PAGE..(kv_head + 1) * width * PAGE];
-                let mut scores = [0.0f32; PAGE];
-                for (&q, keys) in query.iter().zip(keys.chunks_exact(PAGE)) {
-                    for (score, &key) in scores.iter_mut().zip(keys) {
-                        *score = q.mul_add(key, *score);
-                    }
-                }
-                for (out, score) in out.iter_mut().zip(scores) {
-                    *out = score * scale;
-                }
-            }
-        },
-    );
-    Softmax::new_mut(out).dispatch();
+    out.fill(0.0);
+    for (at, page) in pages.iter().enumerate() {
+        let keys = Added {
+            rows: positions.len(),
+            factors: Table(queries, width),
+            matrix: &page.keys[kv_head * width * PAGE..(kv_head + 1) * width * PAGE],
+            columns: PAGE,
+            out: &mut out[at * PAGE..],
+            stride,
+        };
+        keys.dispatch();
+    }
+    for (out, &positions) in out.chunks_exact_mut(stride).zip(positions) {
+        let (seen, beyond) = out.split_at_mut(positions);
+        seen.iter_mut().for_each(|score| *score *= scale);
+        Softmax::new_mut(seen).dispatch();
+        beyond.fill(0.0);
+    }
 }
 
-/// The mean of the values under these weights, into `out` `[head_width]`.
-pub(crate) fn mix(weights: &[f32], kv_head: usize, pages: &[Arc<Page>], out: &mut [f32]) {
-    let width = out.len();
-    wide(
-        #[inline(always)]
-        || {
-            out.fill(0.0);
-            for (page, weights) in pages.iter().zip(weights.chunks(PAGE)) {
-                let values = &page.values[kv_head * PAGE * width..(kv_head + 1) * PAGE * width];
-                for (&weight, values) in weights.iter().zip(values.chunks_exact(width)) {
-                    for (out, &value) in out.iter_mut().zip(values) {
-                        *out = weight.mul_add(value, *out);
-                    }
-                }
-            }
-        },
-    );
+/// Means of the values of the first `positions` under weights `[queries, stride]`, into
+/// `[queries, head_width]`.
+pub(crate) fn mix(
+    weights: Table<'_>,
+    positions: usize,
+    kv_head: usize,
+    pages: &[Arc<Page>],
+    width: usize,
+    out: &mut [f32],
+) {
+    out.fill(0.0);
+    for (at, page) in pages.iter().enumerate() {
+        let seen = PAGE.min(positions - at * PAGE);
+        let values = Added {
+            rows: out.len() / width,
+            factors: Table(&weights.0[at * PAGE..], weights.1),
+            matrix: &page.values[kv_head * PAGE * width..][..seen * width],
+            columns: width,
+            out: &mut *out,
+            stride: width,
+        };
+        values.dispatch();
+    }
 }
+
+/// Numbers whose rows begin so far apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a>(pub &'a [f32], pub usize);

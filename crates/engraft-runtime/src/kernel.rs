@@ -18,10 +18,10 @@ pub(crate) struct Tile<'a> {
     /// The blocks of the group.
     pub group: &'a [u8],
     pub blocks: usize,
-    /// `[rows, blocks * 32]`, `[rows, blocks]`, `[rows, blocks]`
+    /// `[rows, blocks * 32]`, `[rows, blocks]`, `[rows, blocks]`, as in [`Rounded`](crate::packed::Rounded).
     pub activations: &'a [i8],
     pub scales: &'a [f32],
-    pub sums: &'a [i32],
+    pub sums: &'a [f32],
 }
 
 /// The instructions that a machine has.
@@ -143,9 +143,10 @@ mod tests {
                     .map(|byte| f32::from(byte) / 50.0 - 2.5)
                     .collect();
                 let mut codes = vec![0; tokens * columns];
-                let (mut scales, mut sums) = (vec![0.0; tokens * blocks], vec![0; tokens * blocks]);
+                let (mut scales, mut sums) =
+                    (vec![0.0; tokens * blocks], vec![0.0; tokens * blocks]);
                 quantise(&x, &mut codes, &mut scales, &mut sums);
-                for group in 0..weights.groups() {
+                for group in 0..rows.div_ceil(ROWS) {
                     let tile = Tile {
                         codes: weights.codes,
                         group: weights.group(group),

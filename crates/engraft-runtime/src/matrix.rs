@@ -2,14 +2,19 @@
 
 mod transposed;
 
+use std::ops::Range;
+
 use engraft_files::{Stored, WeightsError};
 use gemm::{Parallelism, gemm};
+use rten_simd::{
+    Isa, SimdOp,
+    ops::{BitOps, NumOps},
+};
 
 use crate::{
     kernel::{Kernel, Tile},
     packed::{BLOCK, Packed, ROWS, Rounded, quantise, remainder},
     team::Team,
-    wide::{dot, wide},
 };
 
 /// How a model computes its products.
@@ -120,95 +125,213 @@ impl Matrix {
 
     /// `x W^T + b` of rows `[count, columns]`, prepared in `input`, into `[count, rows]`.
     pub fn apply(&self, x: &[f32], input: &Input, out: &mut [f32], kernel: Kernel, team: &Team) {
+        apply(x, input, [Product::new(self, out)], kernel, team);
+    }
+
+    /// Groups of rows.
+    fn groups(&self) -> usize {
+        self.rows.div_ceil(ROWS)
+    }
+
+    /// The part of a product that these groups of rows give.
+    ///
+    /// # Safety
+    /// Nobody else writes these columns of the output meanwhile.
+    unsafe fn part(
+        &self,
+        groups: Range<usize>,
+        (x, input): (&[f32], &Input),
+        (place, added): (&Rows<f32>, bool),
+        kernel: Kernel,
+    ) {
         let count = x.len() / self.columns;
-        let place = Rows::new(out);
+        let rows = groups.start * ROWS..self.rows.min(groups.end * ROWS);
         match &self.weights {
-            Weights::Full(all) => self.full(all, x, count, &place, team),
+            Weights::Full(all) => {
+                let weights = &all[rows.start * self.columns..rows.end * self.columns];
+                // SAFETY: as promised to this function.
+                unsafe { self.full(weights, rows.clone(), x, (place, added)) }
+            }
             Weights::Packed(packed) => {
                 let (blocks, rounded) = (packed.blocks, &input.rounded);
-                let rows = if self.fine { 2 * count } else { count };
-                team.split(packed.groups(), 2, &|groups| {
-                    for group in groups {
-                        let tile = Tile {
-                            codes: packed.codes,
-                            group: packed.group(group),
-                            blocks,
-                            activations: &rounded.codes[..rows * self.columns],
-                            scales: &rounded.scales[..rows * blocks],
-                            sums: &rounded.sums[..rows * blocks],
-                        };
-                        let first = group * ROWS;
-                        let wanted = ROWS.min(self.rows - first);
-                        kernel.products(&tile, &mut |row, found| {
-                            // SAFETY: every group of columns is one tile's own.
-                            let at = row % count * self.rows + first;
-                            let out = unsafe { place.part(at, wanted) };
-                            match row < count {
-                                true => out.copy_from_slice(&found[..wanted]),
-                                false => out.iter_mut().zip(found).for_each(|(out, x)| *out += x),
-                            }
-                        });
-                    }
-                });
+                let given = if self.fine { 2 * count } else { count };
+                for group in groups {
+                    let tile = Tile {
+                        codes: packed.codes,
+                        group: packed.group(group),
+                        blocks,
+                        activations: &rounded.codes[..given * self.columns],
+                        scales: &rounded.scales[..given * blocks],
+                        sums: &rounded.sums[..given * blocks],
+                    };
+                    let first = group * ROWS;
+                    let wanted = ROWS.min(self.rows - first);
+                    kernel.products(&tile, &mut |row, found| {
+                        // SAFETY: as promised to this function.
+                        let out = unsafe { place.part(row % count * self.rows + first, wanted) };
+                        match added || row >= count {
+                            true => out.iter_mut().zip(found).for_each(|(out, x)| *out += x),
+                            false => out.copy_from_slice(&found[..wanted]),
+                        }
+                    });
+                }
             }
         }
         if let Some(bias) = &self.bias {
-            for out in out.chunks_exact_mut(self.rows) {
-                out.iter_mut()
-                    .zip(bias)
-                    .for_each(|(out, bias)| *out += bias);
+            for row in 0..count {
+                // SAFETY: as promised to this function.
+                let out = unsafe { place.part(row * self.rows + rows.start, rows.len()) };
+                let pairs = out.iter_mut().zip(&bias[rows.clone()]);
+                pairs.for_each(|(out, bias)| *out += bias);
             }
         }
     }
 
-    fn full(&self, all: &[f32], x: &[f32], count: usize, place: &Rows<f32>, team: &Team) {
-        let columns = self.columns;
-        team.split(self.rows, 16, &|rows| {
-            let weights = &all[rows.start * columns..rows.end * columns];
-            if count <= FEW {
-                wide(
-                    #[inline(always)]
-                    || {
-                        for (at, weights) in weights.chunks_exact(columns).enumerate() {
-                            for (row, x) in x.chunks_exact(columns).enumerate() {
-                                let found = dot(x, weights);
-                                // SAFETY: every range of columns is one tile's own.
-                                let out =
-                                    unsafe { place.part(row * self.rows + rows.start + at, 1) };
-                                out[0] = found;
-                            }
-                        }
-                    },
-                );
+    /// The products with these rows of full weights.
+    ///
+    /// # Safety
+    /// As [`Matrix::part`].
+    unsafe fn full(
+        &self,
+        weights: &[f32],
+        rows: Range<usize>,
+        x: &[f32],
+        (place, added): (&Rows<f32>, bool),
+    ) {
+        let (columns, count) = (self.columns, x.len() / self.columns);
+        if count <= FEW {
+            let dots = Dots {
+                weights,
+                x,
+                columns,
+                out: &mut |at, row, found| {
+                    // SAFETY: as promised to this function.
+                    let out = unsafe { place.part(row * self.rows + rows.start + at, 1) };
+                    out[0] = if added { out[0] + found } else { found };
+                },
+            };
+            dots.dispatch();
+            return;
+        }
+        // SAFETY: as promised to this function, and strides and sizes are those of the slices.
+        unsafe {
+            gemm(
+                count,
+                rows.len(),
+                columns,
+                place.start().add(rows.start),
+                1,
+                self.rows as isize,
+                added,
+                x.as_ptr(),
+                1,
+                columns as isize,
+                weights.as_ptr(),
+                columns as isize,
+                1,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    }
+}
+
+/// Products of full weights with few rows `[count, columns]`: `out(row of weights, row, product)`.
+struct Dots<'a, F> {
+    weights: &'a [f32],
+    x: &'a [f32],
+    columns: usize,
+    out: &'a mut F,
+}
+
+impl<F: FnMut(usize, usize, f32)> SimdOp for Dots<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        /// Numbers that are asked for ahead of their use: memory is what takes the time.
+        const AHEAD: usize = 1024;
+        let ops = isa.f32();
+        let step = ops.len();
+        for (at, weights) in self.weights.chunks_exact(self.columns).enumerate() {
+            for (row, x) in self.x.chunks_exact(self.columns).enumerate() {
+                let mut sums = [ops.zero(); 4];
+                let (mut of_x, mut of_weights) =
+                    (x.chunks_exact(4 * step), weights.chunks_exact(4 * step));
+                for (x, weights) in (&mut of_x).zip(&mut of_weights) {
+                    if row == 0 {
+                        let ahead = weights.as_ptr().wrapping_add(AHEAD);
+                        (0..4).for_each(|part| ops.prefetch(ahead.wrapping_add(part * step)));
+                    }
+                    let (x, weights) = (ops.load_many::<4>(x), ops.load_many::<4>(weights));
+                    for part in 0..4 {
+                        sums[part] = ops.mul_add(x[part], weights[part], sums[part]);
+                    }
+                }
+                let [a, b, c, d] = sums;
+                let sum = ops.sum(ops.add(ops.add(a, b), ops.add(c, d)));
+                let rest = of_x.remainder().iter().zip(of_weights.remainder());
+                let product = rest.fold(sum, |sum, (x, weight)| x.mul_add(*weight, sum));
+                (self.out)(at, row, product);
+            }
+        }
+    }
+}
+
+/// A product to be computed.
+pub(crate) struct Product<'a> {
+    matrix: &'a Matrix,
+    out: Rows<f32>,
+    added: bool,
+}
+
+impl<'a> Product<'a> {
+    /// Into `out`, `[count, rows]`.
+    pub fn new(matrix: &'a Matrix, out: &'a mut [f32]) -> Self {
+        Self {
+            matrix,
+            out: Rows::new(out),
+            added: false,
+        }
+    }
+
+    /// Added to what stands in `out`.
+    pub fn added(matrix: &'a Matrix, out: &'a mut [f32]) -> Self {
+        Self {
+            added: true,
+            ..Self::new(matrix, out)
+        }
+    }
+}
+
+/// Products of the same rows `[count, columns]`, prepared in `input`, with several matrices: one parallel
+/// section for all of them.
+pub(crate) fn apply<const N: usize>(
+    x: &[f32],
+    input: &Input,
+    products: [Product<'_>; N],
+    kernel: Kernel,
+    team: &Team,
+) {
+    let size = |matrix: &Matrix| matrix.groups().div_ceil(4 * team.threads()).max(2);
+    let tiles = |product: &Product<'_>| product.matrix.groups().div_ceil(size(product.matrix));
+    team.run(products.iter().map(tiles).sum(), &|mut tile| {
+        for product in &products {
+            let (matrix, tiles) = (product.matrix, tiles(product));
+            if tile < tiles {
+                let size = size(matrix);
+                let groups = tile * size..matrix.groups().min((tile + 1) * size);
+                // SAFETY: every range of columns of an output is one tile's own.
+                unsafe { matrix.part(groups, (x, input), (&product.out, product.added), kernel) };
                 return;
             }
-            // SAFETY: the ranges of columns of the output that tiles write do not overlap, and strides
-            // and sizes are those of the slices.
-            unsafe {
-                gemm(
-                    count,
-                    rows.len(),
-                    columns,
-                    place.start().add(rows.start),
-                    1,
-                    self.rows as isize,
-                    false,
-                    x.as_ptr(),
-                    1,
-                    columns as isize,
-                    weights.as_ptr(),
-                    columns as isize,
-                    1,
-                    0.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    Parallelism::None,
-                );
-            }
-        });
-    }
+            tile -= tiles;
+        }
+    });
 }
 
 /// A slice whose parts several threads write, each its own.

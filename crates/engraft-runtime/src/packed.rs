@@ -55,7 +55,6 @@ impl Codes {
 /// A matrix of quantised weights, `[rows, columns]`.
 pub(crate) struct Packed {
     pub codes: Codes,
-    pub rows: usize,
     /// Blocks of a row.
     pub blocks: usize,
     pub bytes: Vec<u8>,
@@ -104,14 +103,9 @@ impl Packed {
         }
         Ok(Self {
             codes,
-            rows,
             blocks,
             bytes,
         })
-    }
-
-    pub fn groups(&self) -> usize {
-        self.rows.div_ceil(ROWS)
     }
 
     /// The blocks of a group.
@@ -123,7 +117,6 @@ impl Packed {
     /// One row in full, for embeddings.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let (group, lane) = (self.group(row / ROWS), row % ROWS);
-        let zero = self.codes.zero() as f32;
         for (block, out) in group
             .chunks_exact(self.codes.block())
             .zip(out.chunks_exact_mut(BLOCK))
@@ -131,7 +124,7 @@ impl Packed {
             let (scale, minimum) = scales(self.codes, block, lane);
             for (column, out) in out.iter_mut().enumerate() {
                 let code = f32::from(code(self.codes, block, lane, column));
-                *out = scale * (code - zero) + minimum;
+                *out = scale * code + minimum;
             }
         }
     }
@@ -198,13 +191,13 @@ pub(crate) fn code(codes: Codes, block: &[u8], lane: usize, column: usize) -> u8
     }
 }
 
-/// Scale and minimum of one row of a block of a group.
+/// Scale and minimum of one row of a block of a group: `scale * code + minimum`.
 pub(crate) fn scales(codes: Codes, block: &[u8], lane: usize) -> (f32, f32) {
     let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
     let at = codes.bytes() + 2 * lane;
     match codes {
         Codes::FourMin => (half(at), half(at + 2 * ROWS)),
-        _ => (half(at), 0.0),
+        _ => (half(at), -half(at) * codes.zero() as f32),
     }
 }
 
@@ -215,8 +208,8 @@ pub(crate) struct Rounded {
     pub codes: Vec<i8>,
     /// `[rows, blocks]`
     pub scales: Vec<f32>,
-    /// Sums of the codes of a block, `[rows, blocks]`.
-    pub sums: Vec<i32>,
+    /// Sums of the numbers of a block, as rounded, `[rows, blocks]`.
+    pub sums: Vec<f32>,
 }
 
 impl Rounded {
@@ -224,41 +217,48 @@ impl Rounded {
     pub fn resize(&mut self, rows: usize, columns: usize) {
         self.codes.resize(rows * columns, 0);
         self.scales.resize(rows * columns / BLOCK, 0.0);
-        self.sums.resize(rows * columns / BLOCK, 0);
+        self.sums.resize(rows * columns / BLOCK, 0.0);
     }
 }
 
 /// Rounds whole blocks of numbers.
-pub(crate) fn quantise(x: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
+pub(crate) fn quantise(x: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [f32]) {
     wide(
         #[inline(always)]
         || {
-            let blocks = x.chunks_exact(BLOCK).zip(codes.chunks_exact_mut(BLOCK));
+            let blocks = x.as_chunks().0.iter().zip(codes.as_chunks_mut().0);
             for ((x, codes), (scale, sum)) in blocks.zip(scales.iter_mut().zip(sums)) {
-                let mut most = [0.0f32; 16];
-                for lane in 0..16 {
-                    let (a, b) = (x[lane].abs(), x[lane + 16].abs());
-                    most[lane] = if a > b { a } else { b };
-                }
-                let mut largest = 0.0f32;
-                for lane in most {
-                    largest = if lane > largest { lane } else { largest };
-                }
-                *scale = largest / 127.0;
-                let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-                // Adding this constant rounds to the nearest integer and leaves it in the low bits.
-                const ROUND: f32 = 12_582_912.0;
-                let mut total = 0;
-                for (code, x) in codes.iter_mut().zip(x) {
-                    let rounded = x.mul_add(inverse, ROUND).to_bits() as i32;
-                    let rounded = rounded - ROUND.to_bits() as i32;
-                    *code = rounded as i8;
-                    total += rounded;
-                }
-                *sum = total;
+                (*codes, *scale, *sum) = rounded(x);
             }
         },
     );
+}
+
+/// Codes, scale and sum of a block. It works on values, which no reference can change under the
+/// compiler's eyes: it is what lets it use whole vectors.
+#[inline(always)]
+fn rounded(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32, f32) {
+    let mut sizes = [0.0f32; BLOCK];
+    for (size, x) in sizes.iter_mut().zip(x) {
+        *size = x.abs();
+    }
+    for half in [16, 8, 4, 2, 1] {
+        for lane in 0..half {
+            let (a, b) = (sizes[lane], sizes[lane + half]);
+            sizes[lane] = if a > b { a } else { b };
+        }
+    }
+    let (largest, scale) = (sizes[0], sizes[0] / 127.0);
+    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    // Adding this constant rounds to the nearest integer and leaves it in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let (mut codes, mut total) = ([0; BLOCK], 0);
+    for (code, x) in codes.iter_mut().zip(x) {
+        let rounded = x.mul_add(inverse, ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
+        *code = rounded as i8;
+        total += rounded;
+    }
+    (codes, scale, scale * total as f32)
 }
 
 /// What rounding left of the numbers.
@@ -266,12 +266,18 @@ pub(crate) fn remainder(x: &[f32], codes: &[i8], scales: &[f32], left: &mut [f32
     wide(
         #[inline(always)]
         || {
-            let blocks = x.chunks_exact(BLOCK).zip(codes.chunks_exact(BLOCK));
-            let blocks = blocks.zip(left.chunks_exact_mut(BLOCK)).zip(scales);
+            let blocks = x
+                .as_chunks::<BLOCK>()
+                .0
+                .iter()
+                .zip(codes.as_chunks::<BLOCK>().0);
+            let blocks = blocks.zip(left.as_chunks_mut::<BLOCK>().0).zip(scales);
             for (((x, codes), left), scale) in blocks {
-                for ((left, x), &code) in left.iter_mut().zip(x).zip(codes) {
-                    *left = x - scale * f32::from(code);
+                let mut numbers = [0.0; BLOCK];
+                for ((number, x), &code) in numbers.iter_mut().zip(x).zip(codes) {
+                    *number = x - scale * f32::from(code);
                 }
+                *left = numbers;
             }
         },
     );

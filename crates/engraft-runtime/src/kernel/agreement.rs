@@ -14,7 +14,7 @@ struct Given {
     group: Vec<u8>,
     activations: Vec<i8>,
     scales: Vec<f32>,
-    sums: Vec<i32>,
+    sums: Vec<f32>,
 }
 
 /// So many numbers: each by itself, or one extreme everywhere, where sums of products overflow first.
@@ -60,12 +60,14 @@ fn given() -> impl Strategy<Value = Given> {
                     bytes.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
                     bytes
                 };
-                let sum = |block: &[i8]| block.iter().map(|&x| i32::from(x)).sum();
+                let sum = |(block, scale): (&[i8], &f32)| {
+                    scale * block.iter().map(|&x| f32::from(x)).sum::<f32>()
+                };
                 Given {
                     codes,
                     blocks,
                     group: group.into_iter().flat_map(block).collect(),
-                    sums: activations.chunks(BLOCK).map(sum).collect(),
+                    sums: activations.chunks(BLOCK).zip(&scales).map(sum).collect(),
                     activations,
                     scales,
                 }
@@ -100,9 +102,9 @@ impl Given {
             .zip(&self.scales[row * self.blocks..])
             .map(|(block, step)| {
                 let (scale, minimum) = packed::scales(self.codes, block, lane);
-                scale.abs().max(minimum.abs()) * step
+                (255.0 * scale.abs()).max(minimum.abs()) * step
             });
-        sizes.fold(0.0, f32::max) * (128 * 127 * BLOCK) as f32
+        sizes.fold(0.0, f32::max) * (127 * BLOCK) as f32
     }
 }
 

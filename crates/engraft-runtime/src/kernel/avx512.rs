@@ -7,6 +7,8 @@ use crate::packed::{BLOCK, Codes, ROWS};
 
 /// Rows of activations that share one look at the weights.
 const MOST: usize = 8;
+/// Bytes of weights that are asked for ahead of their use where memory is what takes the time.
+const AHEAD: usize = 4096;
 
 /// # Safety
 /// AVX-512 F, BW and VNNI are there, and the lengths of the tile fit one another.
@@ -60,6 +62,11 @@ unsafe fn part<const T: usize, const KIND: u8>(
         // SAFETY: the group has `blocks` whole blocks, and every row of activations as many.
         unsafe {
             let at = tile.group.as_ptr().add(block * codes.block());
+            if T < MOST {
+                for line in (0..codes.block()).step_by(64) {
+                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + line).cast());
+                }
+            }
             let mut weights = [_mm512_setzero_si512(); 8];
             if KIND == 2 {
                 for (quad, weights) in weights.iter_mut().enumerate() {
@@ -72,38 +79,30 @@ unsafe fn part<const T: usize, const KIND: u8>(
                     weights[quad + 4] = _mm512_and_si512(_mm512_srli_epi16::<4>(both), nibble);
                 }
             }
+            // Column by column, every token a chain of its own: the loops are short enough to be
+            // unrolled, so that sums and totals stay in registers.
+            let x = tile.activations.as_ptr().add(row * columns + block * BLOCK);
+            let mut dots = [_mm512_setzero_si512(); T];
+            for (quad, weights) in weights.into_iter().enumerate() {
+                for (token, dot) in dots.iter_mut().enumerate() {
+                    let x = x.add(token * columns).cast::<i32>().add(quad);
+                    *dot =
+                        _mm512_dpbusd_epi32(*dot, weights, _mm512_set1_epi32(x.read_unaligned()));
+                }
+            }
             let floats = at.add(codes.bytes());
             let scale = _mm512_cvtph_ps(_mm256_loadu_si256(floats.cast()));
             let minimum = match KIND {
                 1 => _mm512_cvtph_ps(_mm256_loadu_si256(floats.add(2 * ROWS).cast())),
-                _ => _mm512_setzero_ps(),
+                _ => _mm512_mul_ps(scale, _mm512_set1_ps(-codes.zero() as f32)),
             };
-            for (token, total) in totals.iter_mut().enumerate() {
+            for (token, (total, dot)) in totals.iter_mut().zip(dots).enumerate() {
                 let place = (row + token) * tile.blocks + block;
-                let x = tile
-                    .activations
-                    .as_ptr()
-                    .add((row + token) * columns + block * BLOCK)
-                    .cast::<i32>();
-                let sum = *tile.sums.get_unchecked(place);
-                // Two chains, so that one does not wait for the other.
-                let mut even = _mm512_set1_epi32(-codes.zero() * sum);
-                let mut odd = _mm512_setzero_si512();
-                for pair in 0..4 {
-                    let (a, b) = (2 * pair, 2 * pair + 1);
-                    let first = _mm512_set1_epi32(x.add(a).read_unaligned());
-                    let second = _mm512_set1_epi32(x.add(b).read_unaligned());
-                    even = _mm512_dpbusd_epi32(even, weights[a], first);
-                    odd = _mm512_dpbusd_epi32(odd, weights[b], second);
-                }
-                let dot = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
-                let step = *tile.scales.get_unchecked(place);
-                let weighted = _mm512_mul_ps(scale, _mm512_set1_ps(step));
-                *total = _mm512_fmadd_ps(dot, weighted, *total);
-                if KIND == 1 {
-                    let offset = _mm512_set1_ps(step * sum as f32);
-                    *total = _mm512_fmadd_ps(minimum, offset, *total);
-                }
+                let step = _mm512_set1_ps(*tile.scales.get_unchecked(place));
+                let sum = _mm512_set1_ps(*tile.sums.get_unchecked(place));
+                let weighted = _mm512_mul_ps(scale, step);
+                *total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), weighted, *total);
+                *total = _mm512_fmadd_ps(minimum, sum, *total);
             }
         }
     }

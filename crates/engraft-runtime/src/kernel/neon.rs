@@ -55,10 +55,7 @@ unsafe fn part<const T: usize>(
                         *tile.sums.get_unchecked(place),
                     )
                 };
-                let mut dot = match codes {
-                    Codes::Eight => vdupq_n_s32(0),
-                    _ => vdupq_n_s32(-codes.zero() * sum),
-                };
+                let mut dot = vdupq_n_s32(0);
                 for (quad, &weights) in weights.iter().enumerate() {
                     // SAFETY: a block is eight times four activations.
                     let x = vdupq_n_s32(unsafe { x.add(quad).read_unaligned() });
@@ -70,8 +67,9 @@ unsafe fn part<const T: usize>(
                 }
                 let total = &mut totals[part];
                 *total = vfmaq_f32(*total, vcvtq_f32_s32(dot), vmulq_n_f32(scale, step));
-                if codes == Codes::FourMin {
-                    *total = vfmaq_n_f32(*total, minimum, step * sum as f32);
+                // Codes of eight bits come with their sign.
+                if codes != Codes::Eight {
+                    *total = vfmaq_n_f32(*total, minimum, sum);
                 }
             }
         }

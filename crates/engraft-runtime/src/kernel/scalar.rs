@@ -14,9 +14,9 @@ pub(super) fn products(tile: &Tile<'_>, rows: usize, out: &mut dyn FnMut(usize, 
                 let products = activations.iter().enumerate().map(|(column, &x)| {
                     i32::from(code(tile.codes, block, lane, column)) * i32::from(x)
                 });
-                let dot = products.sum::<i32>() - tile.codes.zero() * sum;
+                let dot = products.sum::<i32>();
                 let (weight, minimum) = scales(tile.codes, block, lane);
-                *found += scale * (weight * dot as f32 + minimum * sum as f32);
+                *found += weight * scale * dot as f32 + minimum * sum;
             }
         }
         out(row, &found);

@@ -149,9 +149,8 @@ impl Llama {
             last: true,
         }]);
         let normed = self.normed(x, &block.input_norm);
-        let raw = self.product(&block.q, &normed);
-        let mut query = self.norm_heads(raw, block.q_norm.as_deref());
-        turn(&mut query, &turns);
+        let mut query = self.product(&block.q, &normed);
+        self.turn_heads(&mut query, block.q_norm.as_deref(), &turns);
         let attention = Attention {
             shape: self.shape,
             pages: &read.blocks[index],

@@ -1,10 +1,13 @@
 //! One pass of a chunk of rows through all blocks.
 
+use std::{ops::Range, sync::Arc};
+
 use super::{Block, Llama};
 use crate::{
-    Feed, Probe, Row, Site, Stream, attention,
-    cache::{PAGE, Sequence},
-    matrix::{Input, Matrix, Rows},
+    Feed, Probe, Row, Shape, Site, Stream,
+    attention::{self, Table},
+    cache::{PAGE, Page, Sequence},
+    matrix::{Input, Product, Rows, apply},
     wide::{dot, wide},
 };
 
@@ -37,7 +40,9 @@ pub(super) fn rows(feeds: &[Feed<'_, Sequence>]) -> Vec<Token> {
 pub(super) struct Work {
     normed: Vec<f32>,
     input: Input,
-    added: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
 }
@@ -57,6 +62,73 @@ pub(super) fn norm(x: &[f32], weight: &[f32], eps: f64, out: &mut [f32]) {
             }
         },
     );
+}
+
+/// Rows of a sequence that look at it together.
+const SPAN: usize = 8;
+
+/// The rows in spans of neighbours of one feed.
+fn spans(at: &[Row]) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for (row, here) in at.iter().enumerate() {
+        match spans.last_mut() {
+            Some(span) if span.len() < SPAN && at[span.start].feed == here.feed => span.end += 1,
+            _ => spans.push(row..row + 1),
+        }
+    }
+    spans
+}
+
+/// What the queries of a block see.
+struct Look<'a> {
+    shape: Shape,
+    index: usize,
+    streams: &'a [&'a Sequence],
+    at: &'a [Row],
+    /// `[rows, heads * head_width]`
+    q: &'a [f32],
+}
+
+impl Look<'_> {
+    /// Query heads that share keys and values.
+    fn shared(&self) -> usize {
+        self.shape.heads / self.shape.kv_heads
+    }
+
+    /// The pages that a span sees, and the positions that its last row does.
+    fn seen(&self, span: &Range<usize>) -> (&[Arc<Page>], usize) {
+        let last = &self.at[span.end - 1];
+        let pages = &self.streams[last.feed].blocks[self.index];
+        (&pages[..last.position / PAGE + 1], last.position + 1)
+    }
+
+    /// Attention weights of a span's rows, `[rows, shared, pages * 64]`.
+    fn weights(&self, span: Range<usize>, kv_head: usize) -> Vec<f32> {
+        let of_row = self.shared() * self.shape.head_width;
+        let row = self.shape.heads * self.shape.head_width;
+        let (pages, _) = self.seen(&span);
+        let (mut queries, mut positions) = (Vec::new(), Vec::new());
+        for at in span {
+            queries.extend_from_slice(&self.q[at * row + kv_head * of_row..][..of_row]);
+            positions.extend(vec![self.at[at].position + 1; self.shared()]);
+        }
+        let mut weights = vec![0.0; positions.len() * pages.len() * PAGE];
+        attention::weights(&queries, &positions, kv_head, pages, &mut weights);
+        weights
+    }
+
+    /// What the span's heads give under their weights, `[rows, shared, head_width]`.
+    fn mix(&self, span: Range<usize>, kv_head: usize, weights: Table<'_>, out: &mut [f32]) {
+        let (pages, positions) = self.seen(&span);
+        attention::mix(
+            weights,
+            positions,
+            kv_head,
+            pages,
+            self.shape.head_width,
+            out,
+        );
+    }
 }
 
 impl Llama {
@@ -123,58 +195,69 @@ impl Llama {
         probe: &mut dyn Probe,
     ) {
         let (shape, block) = (self.shape, &self.blocks[index]);
-        work.normed.resize(x.len(), 0.0);
-        self.normalise(x, &block.input_norm, &mut work.normed);
-        block.q.prepare(&work.normed, &mut work.input, &self.team);
-        let project = |matrix: &Matrix| {
-            let mut out = vec![0.0; at.len() * matrix.rows];
-            matrix.apply(&work.normed, &work.input, &mut out, self.kernel, &self.team);
-            out
-        };
-        let mut q = self.norm_heads(project(&block.q), block.q_norm.as_deref());
-        let mut k = self.norm_heads(project(&block.k), block.k_norm.as_deref());
-        let v = project(&block.v);
         let width = shape.head_width;
         let (q_row, k_row) = (shape.heads * width, shape.kv_heads * width);
-        for (row, at) in at.iter().enumerate() {
-            let turns = &turns[row * width..(row + 1) * width];
-            turn(&mut q[row * q_row..(row + 1) * q_row], turns);
-            let k = &mut k[row * k_row..(row + 1) * k_row];
-            turn(k, turns);
-            let v = &v[row * k_row..(row + 1) * k_row];
+        let Work { normed, input, .. } = work;
+        normed.resize(x.len(), 0.0);
+        self.normalise(x, &block.input_norm, normed);
+        block.q.prepare(normed, input, &self.team);
+        let (q, k, v) = (&mut work.q, &mut work.k, &mut work.v);
+        q.resize(at.len() * q_row, 0.0);
+        k.resize(at.len() * k_row, 0.0);
+        v.resize(at.len() * k_row, 0.0);
+        let products = [
+            Product::new(&block.q, q),
+            Product::new(&block.k, k),
+            Product::new(&block.v, v),
+        ];
+        apply(normed, input, products, self.kernel, &self.team);
+        self.turn_heads(q, block.q_norm.as_deref(), turns);
+        self.turn_heads(k, block.k_norm.as_deref(), turns);
+        let written = k.chunks_exact(k_row).zip(v.chunks_exact(k_row));
+        for (at, (k, v)) in at.iter().zip(written) {
             feeds[at.feed].stream.write(index, at.position, k, v);
         }
         let streams: Vec<&Sequence> = feeds.iter().map(|feed| &*feed.stream).collect();
-        let shared = shape.heads / shape.kv_heads;
-        let seen = |row: usize| {
-            let pages = &streams[at[row].feed].blocks[index];
-            &pages[..at[row].position / PAGE + 1]
+        let look = Look {
+            shape,
+            index,
+            streams: &streams,
+            at,
+            q,
         };
-        let query = |row: usize, head: usize| &q[row * q_row + head * width..][..width];
         if probe.wants(Site::Attention(index)) {
             for row in 0..at.len() {
                 let positions = at[row].position + 1;
-                let mut all = vec![0.0; shape.heads * positions];
-                for (head, out) in all.chunks_exact_mut(positions).enumerate() {
-                    attention::weights(query(row, head), head / shared, seen(row), out);
+                let mut all = Vec::with_capacity(shape.heads * positions);
+                for kv_head in 0..shape.kv_heads {
+                    let weights = look.weights(row..row + 1, kv_head);
+                    let rows = weights.chunks_exact(weights.len() / look.shared());
+                    rows.for_each(|weights| all.extend_from_slice(&weights[..positions]));
                 }
                 probe.at(Site::Attention(index), &at[row..row + 1], &mut all);
-                for (head, weights) in all.chunks_exact(positions).enumerate() {
-                    let out = &mut heads[row * q_row + head * width..][..width];
-                    attention::mix(weights, head / shared, seen(row), out);
+                let of_group = look.shared() * positions;
+                let outs =
+                    heads[row * q_row..(row + 1) * q_row].chunks_exact_mut(look.shared() * width);
+                for (kv_head, out) in outs.enumerate() {
+                    let weights = Table(&all[kv_head * of_group..][..of_group], positions);
+                    look.mix(row..row + 1, kv_head, weights, out);
                 }
             }
             return;
         }
         let place = Rows::new(heads);
-        self.team.run(at.len() * shape.kv_heads, &|tile| {
-            let (row, kv_head) = (tile / shape.kv_heads, tile % shape.kv_heads);
-            let mut weights = vec![0.0; at[row].position + 1];
-            for head in kv_head * shared..(kv_head + 1) * shared {
-                attention::weights(query(row, head), kv_head, seen(row), &mut weights);
+        let spans = spans(at);
+        self.team.run(spans.len() * shape.kv_heads, &|tile| {
+            let (rows, kv_head) = (&spans[tile / shape.kv_heads], tile % shape.kv_heads);
+            let weights = look.weights(rows.clone(), kv_head);
+            let of_row = look.shared() * width;
+            let mut found = vec![0.0; rows.len() * of_row];
+            let stride = weights.len() / (rows.len() * look.shared());
+            look.mix(rows.clone(), kv_head, Table(&weights, stride), &mut found);
+            for (row, found) in rows.clone().zip(found.chunks_exact(of_row)) {
                 // SAFETY: every head of a row is one tile's own.
-                let out = unsafe { place.part(row * q_row + head * width, width) };
-                attention::mix(&weights, kv_head, seen(row), out);
+                let out = unsafe { place.part(row * q_row + kv_head * of_row, of_row) };
+                out.copy_from_slice(found);
             }
         });
     }
@@ -188,10 +271,8 @@ impl Llama {
         work: &mut Work,
     ) {
         block.o.prepare(heads, &mut work.input, &self.team);
-        work.added.resize(x.len(), 0.0);
-        let Work { input, added, .. } = work;
-        block.o.apply(heads, input, added, self.kernel, &self.team);
-        add(x, added);
+        let product = [Product::added(&block.o, x)];
+        apply(heads, &work.input, product, self.kernel, &self.team);
     }
 
     /// Adds what the MLP gives.
@@ -199,21 +280,18 @@ impl Llama {
         let Work {
             normed,
             input,
-            added,
             gate,
             up,
+            ..
         } = work;
         let inner = x.len() / self.shape.width * block.gate.rows;
         normed.resize(x.len(), 0.0);
         gate.resize(inner, 0.0);
         up.resize(inner, 0.0);
-        added.resize(x.len(), 0.0);
         self.normalise(x, &block.post_norm, normed);
         block.gate.prepare(normed, input, &self.team);
-        block
-            .gate
-            .apply(normed, input, gate, self.kernel, &self.team);
-        block.up.apply(normed, input, up, self.kernel, &self.team);
+        let products = [Product::new(&block.gate, gate), Product::new(&block.up, up)];
+        apply(normed, input, products, self.kernel, &self.team);
         let place = Rows::new(gate);
         self.team.split(inner, 4096, &|range| {
             // SAFETY: every range is one tile's own.
@@ -226,18 +304,26 @@ impl Llama {
             );
         });
         block.down.prepare(gate, input, &self.team);
-        block
-            .down
-            .apply(gate, input, added, self.kernel, &self.team);
-        add(x, added);
+        let product = [Product::added(&block.down, x)];
+        apply(gate, input, product, self.kernel, &self.team);
     }
 
-    /// Every head `[head_width]` normed by itself, where the model does so.
-    pub(super) fn norm_heads(&self, heads: Vec<f32>, weight: Option<&[f32]>) -> Vec<f32> {
-        let Some(weight) = weight else { return heads };
-        let mut normed = vec![0.0; heads.len()];
-        self.normalise(&heads, weight, &mut normed);
-        normed
+    /// Norms every head of rows, where the model does so, and turns it by its position.
+    pub(super) fn turn_heads(&self, heads: &mut [f32], weight: Option<&[f32]>, turns: &[f32]) {
+        let width = self.shape.head_width;
+        let rows = turns.len() / width;
+        let (row, place) = (heads.len() / rows, Rows::new(heads));
+        self.team.split(rows, 16, &|range| {
+            for at in range {
+                // SAFETY: every row is one tile's own.
+                let heads = unsafe { place.row(at, row) };
+                if let Some(weight) = weight {
+                    let given = heads.to_vec();
+                    norm(&given, weight, self.spec.rms_norm_eps, heads);
+                }
+                turn(heads, &turns[at * width..(at + 1) * width]);
+            }
+        });
     }
 
     fn normalise(&self, x: &[f32], weight: &[f32], out: &mut [f32]) {
@@ -249,13 +335,6 @@ impl Llama {
             norm(&x[numbers], weight, self.spec.rms_norm_eps, out);
         });
     }
-}
-
-fn add(x: &mut [f32], more: &[f32]) {
-    wide(
-        #[inline(always)]
-        || x.iter_mut().zip(more).for_each(|(x, more)| *x += more),
-    );
 }
 
 /// Turns every head of a row: its halves against each other.
