@@ -4,6 +4,7 @@ docs/evidence.md.
 
     python3 bench/evidence/conflicts.py DATA FILES
     python3 bench/evidence/decode.py FILES OUT [--amateur MODEL] [--model smollm2-135m] [--limit 100]
+        [--methods greedy,cd,cad]
 
 What was measured already lies in OUT and is not measured again.
 """
@@ -13,15 +14,12 @@ import json
 import subprocess
 from pathlib import Path
 
-PROGRAM = Path(__file__).resolve().parents[2] / "target/release/engraft"
+from trials import PROGRAM, run
+
 TEMPLATES = ["plain", "labelled", "chat"]
 # Methods that compare with the prompt without its context have nothing to do where there is none.
 WITH_CONTEXT = ["cad", "ck-plug", "coda", "overshadow"]
 SEARCHES = ["beam", "opera"]
-
-
-def run(*words):
-    subprocess.run([PROGRAM, *map(str, words)], check=True, stdout=subprocess.PIPE)
 
 
 def scored(args, kind, template, method, extra):
@@ -88,13 +86,15 @@ def main():
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--amateur")
     parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--methods", type=lambda names: names.split(","), help="only these; the first must be greedy")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
+    wanted = lambda method: not args.methods or method in args.methods
     heads, graph = args.out / "heads.json", args.out / "graph.json"
-    if not heads.exists():
+    if wanted("ph3") and not heads.exists():
         run("heads", "--model", args.model, "--facts", args.files / "capitals.jsonl", "--out", heads)
-    if not graph.exists():
+    if wanted("grad") and not graph.exists():
         run("graph", "build", "--model", args.model, "--corpus", args.files / "popqa-passages.jsonl", "--out", graph)
     documents = args.files / "popqa-passages.txt"
     extras = {"ph3": f":prune={heads}", "grad": f":graph={graph}", "kid": f":documents={documents}"}
@@ -102,13 +102,15 @@ def main():
     plain = ["greedy", *cd, "dola", "lfd", "ph3"]
 
     probe = "right choice by log-probability"
-    choices(args, "memotrap", plain + WITH_CONTEXT, probe, extras)
-    choices(args, "conflictqa", plain + WITH_CONTEXT, probe + " a token", extras)
+    plain = list(filter(wanted, plain))
+    both = plain + list(filter(wanted, WITH_CONTEXT))
+    choices(args, "memotrap", both, probe, extras)
+    choices(args, "conflictqa", both, probe + " a token", extras)
     choices(args, "truthfulqa", plain, "probability of the right among the choices", extras)
-    every = [*plain, "sample", *WITH_CONTEXT, *SEARCHES]
+    every = [*plain, *filter(wanted, ["sample"]), *both[len(plain):], *filter(wanted, SEARCHES)]
     of_capitals = [method + (extras["ph3"] if method == "ph3" else "") for method in every]
     compared(args, "capitals", of_capitals, ["plain", "qa", "labelled", "chat"], 12)
-    of_popqa = [method + extras.get(method, "") for method in [*every, "kid", "grad"]]
+    of_popqa = [method + extras.get(method, "") for method in [*every, *filter(wanted, ["kid", "grad"])]]
     compared(args, "popqa", of_popqa, ["qa", "labelled", "chat"], 16)
 
 
