@@ -8,7 +8,9 @@
 //! # When to use it, when not
 //! When the prompt holds a rare condition that a popular fact may drown out, and you can name it. A
 //! model that knows neither fact does not react either, so read the alarm together with the entropy.
-//! The gate spares prompts that were right and, as measured, gives away all of what `coda` gains.
+//! At the default `tau` the gate spares prompts that were right and gives away all of what `coda` gains.
+//! With the threshold that `engraft overshadow` chooses it kept most of that gain on synthetic facts and
+//! cost fewer of the answers that were right, on average over five seeds.
 //!
 //! # How
 //! `S`, the tokens plausible in both prompts and those that escape are as in `coda`. The reaction to a
@@ -28,8 +30,7 @@
 //!
 //! # Evidence
 //! Parity with the formulas in double precision: `parity/overshadowing`, kinds `detector` and
-//! `anticipation_f1`. What it
-//! helps and what it hurts: `docs/evidence.md`.
+//! `anticipation_f1`. What it helps and what it hurts: `docs/evidence.md`.
 //!
 //! # Reference
 //! Zhang et al. Knowledge Overshadowing Causes Amalgamated Hallucination in Large Language Models.

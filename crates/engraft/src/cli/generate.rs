@@ -112,15 +112,17 @@ impl Generate {
             });
             go
         };
-        let ended = decoder.answer(&asked, &mut way, &mut Pasts::default(), &bounds, &mut tell)?;
+        let ended = decoder.answer(&asked, &mut way, &mut Pasts::default(), &bounds, &mut tell);
         let rest = answered.rest();
         if let Some(last) = told.last_mut() {
             last.text.push_str(&rest);
+            if self.json {
+                line(last);
+            }
         }
-        match (self.json, self.explain) {
-            (true, _) => told.last().into_iter().for_each(line),
-            (_, true) => {}
-            _ => say(&format!("{rest}\n")),
+        let ended = ended?;
+        if !self.json && !self.explain {
+            say(&format!("{rest}\n"));
         }
         if ended == Ended::Full {
             note("the answer ends here because the model's context is full");
