@@ -1,10 +1,13 @@
 //! Keys and values of a sequence, in pages that forks share.
 
+mod numbers;
+
 use std::sync::Arc;
 
+pub(crate) use self::numbers::Numbers;
 use crate::{
     causal::{Shape, Stream},
-    matrix::Rows,
+    matrix::{Precision, Rows},
     team::Team,
 };
 
@@ -15,16 +18,17 @@ pub(crate) const PAGE: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Page {
     /// `[kv_heads, head_width, 64]`: a query meets all positions side by side.
-    pub keys: Vec<f32>,
+    pub keys: Numbers,
     /// `[kv_heads, 64, head_width]`
-    pub values: Vec<f32>,
+    pub values: Numbers,
 }
 
 impl Page {
-    /// Adds `[positions, head_width]` each to the first keys and values of a head.
+    /// Adds `[positions, head_width]` each to the first keys and values of a head, in full from now on.
     fn shift(&mut self, head: usize, width: usize, keys: &[f32], values: &[f32]) {
         let own = head * width * PAGE..(head + 1) * width * PAGE;
-        let (own_keys, own_values) = (&mut self.keys[own.clone()], &mut self.values[own]);
+        let own_keys = &mut self.keys.in_full()[own.clone()];
+        let own_values = &mut self.values.in_full()[own];
         for (at, key) in keys.chunks_exact(width).enumerate() {
             for (own, by) in own_keys.chunks_exact_mut(PAGE).zip(key) {
                 own[at] += by;
@@ -40,16 +44,18 @@ impl Page {
 pub struct Sequence {
     kv_heads: usize,
     head_width: usize,
+    precision: Precision,
     len: usize,
     /// For every block its pages.
     pub(crate) blocks: Vec<Vec<Arc<Page>>>,
 }
 
 impl Sequence {
-    pub(crate) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape, precision: Precision) -> Self {
         Self {
             kv_heads: shape.kv_heads,
             head_width: shape.head_width,
+            precision,
             len: 0,
             blocks: vec![Vec::new(); shape.blocks],
         }
@@ -61,7 +67,7 @@ impl Sequence {
         let (heads, width) = (self.kv_heads, self.head_width);
         let pages = &mut self.blocks[block];
         if pages.len() <= position / PAGE {
-            let empty = vec![0.0; heads * width * PAGE];
+            let empty = Numbers::zeros(heads * width * PAGE, self.precision);
             pages.push(Arc::new(Page {
                 keys: empty.clone(),
                 values: empty,
@@ -69,13 +75,9 @@ impl Sequence {
         }
         let page = Arc::make_mut(&mut pages[position / PAGE]);
         let at = position % PAGE;
-        for (row, &key) in key.iter().enumerate() {
-            page.keys[row * PAGE + at] = key;
-        }
-        for (head, value) in value.chunks_exact(width).enumerate() {
-            let from = (head * PAGE + at) * width;
-            page.values[from..from + width].copy_from_slice(value);
-        }
+        page.keys.write(key, 1, |row| row * PAGE + at);
+        page.values
+            .write(value, width, |head| (head * PAGE + at) * width);
     }
 
     /// A copy with a shift added to the keys and values of every block:
@@ -90,7 +92,10 @@ impl Sequence {
             sizes.eq(self.blocks.iter().map(|_| 2 * self.kv_heads * of_head)),
             "the shift belongs to another sequence"
         );
-        let mut shifted = self.clone();
+        let mut shifted = Self {
+            precision: Precision::F32,
+            ..self.clone()
+        };
         let blocks = Rows::new(&mut shifted.blocks);
         team.run(shift.len(), &|block| {
             // SAFETY: every block is one tile's own.

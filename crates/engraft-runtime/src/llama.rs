@@ -9,7 +9,7 @@ use engraft_files::LlamaSpec;
 pub use load::{Loaded, Options};
 
 use crate::{
-    Ask, CausalLm, Feed, Kernel, Probe, RuntimeError, Shape, Stream,
+    Ask, CausalLm, Feed, Kernel, Precision, Probe, RuntimeError, Shape, Stream,
     cache::Sequence,
     matrix::{Input, Matrix},
     team::Team,
@@ -40,6 +40,7 @@ pub struct Llama {
     norm: Vec<f32>,
     /// Its own head; otherwise the embedding is one.
     head: Option<Matrix>,
+    precision: Precision,
     kernel: Kernel,
     team: Team,
 }
@@ -99,7 +100,7 @@ impl CausalLm for Llama {
     }
 
     fn stream(&self) -> Sequence {
-        Sequence::new(self.shape)
+        Sequence::new(self.shape, self.precision)
     }
 
     fn forward(

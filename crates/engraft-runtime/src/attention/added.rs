@@ -1,35 +1,92 @@
 //! Products of a few rows with a page.
 
+use std::ops::Range;
+
 use rten_simd::{
-    Isa, SimdOp,
-    ops::{BitOps, NumOps},
+    Isa, SimdOp, f16,
+    ops::{BitOps, Extend, NumOps},
 };
 
 use super::Table;
+use crate::cache::Numbers;
 
-/// Numbers that are asked for ahead of their use: pages come from far memory when one position is
-/// decoded.
-const AHEAD: usize = 1024;
+/// Bytes that are asked for ahead of their use: pages come from far memory when one position is decoded.
+const AHEAD: usize = 4096;
 
-/// Adds `factors` `[rows, depth]` times `matrix` `[depth, columns]` to rows of `out`, which begin
+/// Adds `factors` `[rows, depth]` times a matrix `[depth, columns]` to rows of `out`, which begin
 /// `stride` apart.
 pub(super) struct Added<'a> {
     pub rows: usize,
     pub factors: Table<'a>,
-    pub matrix: &'a [f32],
     pub columns: usize,
     pub out: &'a mut [f32],
     pub stride: usize,
 }
 
-impl SimdOp for Added<'_> {
+impl Added<'_> {
+    /// The matrix is this part of cached numbers.
+    pub fn of(self, numbers: &Numbers, part: Range<usize>) {
+        match numbers {
+            Numbers::Full(all) => Product(self, &all[part]).dispatch(),
+            Numbers::Half(all) => Product(self, &all[part]).dispatch(),
+        }
+    }
+}
+
+/// A cached number.
+trait Number: Copy {
+    fn full(self) -> f32;
+
+    /// As many vectors of 32-bit floats, side by side.
+    fn load<I: Isa, const V: usize>(isa: I, numbers: &[Self]) -> [I::F32; V];
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn full(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn load<I: Isa, const V: usize>(isa: I, numbers: &[f32]) -> [I::F32; V] {
+        isa.f32().load_many::<V>(numbers)
+    }
+}
+
+impl Number for f16 {
+    #[inline(always)]
+    fn full(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    fn load<I: Isa, const V: usize>(isa: I, numbers: &[f16]) -> [I::F32; V] {
+        let ops = isa.f16();
+        let mut vectors = [isa.f32().zero(); V];
+        for (pair, vectors) in vectors.chunks_mut(2).enumerate() {
+            let both = match vectors {
+                [_, _] => ops.load(&numbers[pair * ops.len()..]),
+                _ => ops.load_pad(&numbers[pair * ops.len()..]).0,
+            };
+            vectors[0] = ops.extend_low(both);
+            if let [_, high] = vectors {
+                *high = ops.extend_high(both);
+            }
+        }
+        vectors
+    }
+}
+
+struct Product<'a, T>(Added<'a>, &'a [T]);
+
+impl<T: Number> SimdOp for Product<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(mut self, isa: I) {
-        let mut row = 0;
-        while row < self.rows {
-            row += match self.rows - row {
+        let (rows, mut row) = (self.0.rows, 0);
+        while row < rows {
+            row += match rows - row {
                 4.. => self.several::<I, 4>(isa, row),
                 3 => self.several::<I, 3>(isa, row),
                 2 => self.several::<I, 2>(isa, row),
@@ -39,32 +96,42 @@ impl SimdOp for Added<'_> {
     }
 }
 
-impl Added<'_> {
+impl<T: Number> Product<'_, T> {
     /// `Q` rows share one look at the matrix; returns `Q`.
     #[inline(always)]
     fn several<I: Isa, const Q: usize>(&mut self, isa: I, row: usize) -> usize {
-        let depth = self.matrix.len() / self.columns;
-        let lanes = isa.f32().len();
+        let (lanes, columns) = (isa.f32().len(), self.0.columns);
         let mut first = 0;
         // As many sums as there are registers for: the widest vectors have 32 of them, others 16.
-        while lanes >= 16 && first + 4 * lanes <= self.columns {
-            self.strip::<I, Q, 4>(isa, row, first, depth);
+        while lanes >= 16 && first + 4 * lanes <= columns {
+            self.strip::<I, Q, 4>(isa, row, first);
             first += 4 * lanes;
         }
-        while first + 2 * lanes <= self.columns {
-            self.strip::<I, Q, 2>(isa, row, first, depth);
+        while first + 2 * lanes <= columns {
+            self.strip::<I, Q, 2>(isa, row, first);
             first += 2 * lanes;
         }
-        while first + lanes <= self.columns {
-            self.strip::<I, Q, 1>(isa, row, first, depth);
+        while first + lanes <= columns {
+            self.strip::<I, Q, 1>(isa, row, first);
             first += lanes;
         }
+        let Self(
+            Added {
+                factors,
+                out,
+                stride,
+                ..
+            },
+            matrix,
+        ) = self;
         for row in row..row + Q {
-            let factors = &self.factors.0[row * self.factors.1..][..depth];
-            let out = &mut self.out[row * self.stride..][first..self.columns];
-            for (factor, line) in factors.iter().zip(self.matrix.chunks_exact(self.columns)) {
+            let out = &mut out[row * *stride..][first..columns];
+            for (factor, line) in factors.0[row * factors.1..]
+                .iter()
+                .zip(matrix.chunks_exact(columns))
+            {
                 for (sum, x) in out.iter_mut().zip(&line[first..]) {
-                    *sum = factor.mul_add(*x, *sum);
+                    *sum = factor.mul_add(x.full(), *sum);
                 }
             }
         }
@@ -73,40 +140,46 @@ impl Added<'_> {
 
     /// `V` vectors of columns of `Q` rows.
     #[inline(always)]
-    fn strip<I: Isa, const Q: usize, const V: usize>(
-        &mut self,
-        isa: I,
-        row: usize,
-        first: usize,
-        depth: usize,
-    ) {
-        let ops = isa.f32();
+    fn strip<I: Isa, const Q: usize, const V: usize>(&mut self, isa: I, row: usize, first: usize) {
+        let Self(
+            Added {
+                factors: given,
+                columns,
+                out,
+                stride,
+                ..
+            },
+            matrix,
+        ) = self;
+        let (ops, depth) = (isa.f32(), matrix.len() / *columns);
         let lanes = ops.len();
         let mut sums = [[ops.zero(); V]; Q];
-        let mut factors = [&self.factors.0[..0]; Q];
-        for at in 0..Q {
-            let from = (row + at) * self.stride + first;
-            sums[at] = ops.load_many::<V>(&self.out[from..][..V * lanes]);
-            factors[at] = &self.factors.0[(row + at) * self.factors.1..][..depth];
+        let mut factors = [&given.0[..0]; Q];
+        for (at, (sums, factors)) in sums.iter_mut().zip(&mut factors).enumerate() {
+            let from = (row + at) * *stride + first;
+            *sums = ops.load_many::<V>(&out[from..][..V * lanes]);
+            *factors = &given.0[(row + at) * given.1..][..depth];
         }
         for at in 0..depth {
-            let line = &self.matrix[at * self.columns + first..][..V * lanes];
+            let line = &matrix[at * *columns + first..][..V * lanes];
             if Q < 4 {
-                let ahead = line.as_ptr().wrapping_add(AHEAD);
-                (0..V).for_each(|v| ops.prefetch(ahead.wrapping_add(v * lanes)));
+                let ahead = line.as_ptr().cast::<u8>().wrapping_add(AHEAD);
+                for byte in (0..size_of_val(line)).step_by(64) {
+                    ops.prefetch(ahead.wrapping_add(byte).cast());
+                }
             }
-            let line = ops.load_many::<V>(line);
-            for q in 0..Q {
-                let factor = ops.splat(factors[q][at]);
-                for v in 0..V {
-                    sums[q][v] = ops.mul_add(line[v], factor, sums[q][v]);
+            let line = T::load::<I, V>(isa, line);
+            for (sums, factors) in sums.iter_mut().zip(&factors) {
+                let factor = ops.splat(factors[at]);
+                for (sum, x) in sums.iter_mut().zip(line) {
+                    *sum = ops.mul_add(x, factor, *sum);
                 }
             }
         }
-        for at in 0..Q {
-            let from = (row + at) * self.stride + first;
-            for v in 0..V {
-                ops.store(sums[at][v], &mut self.out[from + v * lanes..]);
+        for (at, sums) in sums.into_iter().enumerate() {
+            let from = (row + at) * *stride + first;
+            for (sum, out) in sums.into_iter().zip(out[from..].chunks_mut(lanes)) {
+                ops.store(sum, out);
             }
         }
     }

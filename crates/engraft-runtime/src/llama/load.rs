@@ -72,6 +72,7 @@ impl Llama {
             blocks: blocks?,
             norm: reader.vector("model.norm.weight".to_owned(), width)?,
             head,
+            precision: options.precision,
             kernel: options.kernel.unwrap_or_else(Kernel::best),
             team: Team::new(options.threads.unwrap_or(cores)),
             spec,

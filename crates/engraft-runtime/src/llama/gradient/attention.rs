@@ -99,7 +99,8 @@ impl Attention<'_> {
             #[inline(always)]
             || {
                 for (page, slopes) in self.pages.iter().zip(slopes.chunks_mut(PAGE)) {
-                    let values = page.values[kv_head * PAGE * width..].chunks_exact(width);
+                    let values = page.values.read();
+                    let values = values[kv_head * PAGE * width..].chunks_exact(width);
                     for (by_weight, value) in slopes.iter_mut().zip(values) {
                         *by_weight = short_dot(value, slope);
                     }
@@ -122,8 +123,8 @@ impl Attention<'_> {
                 for (page, given) in self.pages.iter().zip(factors.chunks(PAGE)) {
                     let mut factors = [0.0; PAGE];
                     factors[..given.len()].copy_from_slice(given);
-                    let keys = page.keys[from..].chunks_exact(PAGE);
-                    for (out, keys) in out.iter_mut().zip(keys) {
+                    let keys = page.keys.read();
+                    for (out, keys) in out.iter_mut().zip(keys[from..].chunks_exact(PAGE)) {
                         *out += short_dot(keys, &factors);
                     }
                 }

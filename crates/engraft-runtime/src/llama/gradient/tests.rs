@@ -216,8 +216,8 @@ fn cached(past: &Sequence, block: usize, position: usize, shift: &[f32]) -> [Vec
                 let head = which * KV_HEADS + head;
                 shift[(head * POSITIONS + position) * HEAD + column]
             };
-            key.push(page.keys[(head * HEAD + column) * 64 + at] + by(0));
-            value.push(page.values[(head * 64 + at) * HEAD + column] + by(1));
+            key.push(page.keys.read()[(head * HEAD + column) * 64 + at] + by(0));
+            value.push(page.values.read()[(head * 64 + at) * HEAD + column] + by(1));
         }
     }
     [key, value]
