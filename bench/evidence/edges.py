@@ -115,7 +115,7 @@ class Trial:
                 "–" if none or name == "greedy" else shown(less(others(name), others("greedy")), sign="+"),
             ])
         print(f"\nTexts with {self.kind} capitals; {SPLITS} splits, {TAUGHT} of {len(self.facts)} learnt; percent\n")
-        print(table(["key", *WORDINGS, "same words", "same words, not by greedy", "other words", "no key met",
+        print(table(["key", *WORDINGS, "same words", "same words, not by greedy", "other words, same end", "reworded",
                      "not learnt: the true capital", "against greedy"], rows))
 
 
