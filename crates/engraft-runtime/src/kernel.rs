@@ -18,7 +18,7 @@ pub(crate) struct Tile<'a> {
     /// The blocks of the group.
     pub group: &'a [u8],
     pub blocks: usize,
-    /// `[rows, blocks * 32]`, `[rows, blocks]`, `[rows, blocks]`, as in [`Rounded`](crate::packed::Rounded).
+    /// `[rows, blocks * 32]`, `[rows, blocks]`, `[rows, blocks]`, as in [`Rounded`](crate::rounded::Rounded).
     pub activations: &'a [i8],
     pub scales: &'a [f32],
     pub sums: &'a [f32],
@@ -73,8 +73,9 @@ impl Kernel {
         *Self::here().last().expect("the scalar one is always there")
     }
 
-    /// The products of the group with every row of activations: `out(row, sixteen numbers)`.
-    pub(crate) fn products(self, tile: &Tile<'_>, out: &mut dyn FnMut(usize, &[f32; ROWS])) {
+    /// The products of the group with every row of activations, some rows at a time:
+    /// `out(first of them, sixteen numbers each)`.
+    pub(crate) fn products(self, tile: &Tile<'_>, out: &mut dyn FnMut(usize, &[[f32; ROWS]])) {
         assert_eq!(tile.group.len(), tile.blocks * tile.codes.block());
         let rows = tile.scales.len() / tile.blocks.max(1);
         assert_eq!(tile.activations.len(), rows * tile.blocks * 32);
@@ -97,8 +98,9 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packed::{Packed, quantise};
+    use crate::{packed::Packed, rounded::Rounding};
     use engraft_files::{Format, Stored};
+    use rten_simd::SimdOp;
 
     /// A few numbers from a linear congruence.
     fn bytes(seed: u32, count: usize) -> Vec<u8> {
@@ -145,7 +147,14 @@ mod tests {
                 let mut codes = vec![0; tokens * columns];
                 let (mut scales, mut sums) =
                     (vec![0.0; tokens * blocks], vec![0.0; tokens * blocks]);
-                quantise(&x, &mut codes, &mut scales, &mut sums);
+                let rounding = Rounding {
+                    x: &x,
+                    codes: &mut codes,
+                    scales: &mut scales,
+                    sums: &mut sums,
+                    left: &mut [],
+                };
+                rounding.dispatch();
                 for group in 0..rows.div_ceil(ROWS) {
                     let tile = Tile {
                         codes: weights.codes,
@@ -156,9 +165,13 @@ mod tests {
                         sums: &sums,
                     };
                     for kernel in Kernel::here() {
-                        let mut seen = 0;
-                        kernel.products(&tile, &mut |token, found| {
-                            seen += 1;
+                        let mut all = Vec::new();
+                        kernel.products(&tile, &mut |first, found| {
+                            assert_eq!(first, all.len(), "rows come in order");
+                            all.extend_from_slice(found);
+                        });
+                        assert_eq!(all.len(), tokens);
+                        for (token, found) in all.iter().enumerate() {
                             let mut row = vec![0.0; columns];
                             for (lane, found) in found.iter().enumerate() {
                                 if group * ROWS + lane >= rows {
@@ -182,8 +195,7 @@ mod tests {
                                     "{kernel:?} {format:?} {found} {wanted}"
                                 );
                             }
-                        });
-                        assert_eq!(seen, tokens);
+                        }
                     }
                 }
             }

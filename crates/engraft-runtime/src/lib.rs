@@ -13,6 +13,7 @@ pub mod llama;
 mod matrix;
 mod packed;
 pub mod probe;
+mod rounded;
 pub mod team;
 mod wide;
 

@@ -13,7 +13,8 @@ use rten_simd::{
 
 use crate::{
     kernel::{Kernel, Tile},
-    packed::{BLOCK, Packed, ROWS, Rounded, quantise, remainder},
+    packed::{BLOCK, Packed, ROWS},
+    rounded::{Rounded, Rounding},
     team::Team,
 };
 
@@ -99,25 +100,24 @@ impl Matrix {
         let codes = Rows::new(&mut rounded.codes);
         let (scales, sums) = (Rows::new(&mut rounded.scales), Rows::new(&mut rounded.sums));
         team.split(rows, 8, &|range| {
-            let round = |x: &[f32], row: usize| {
+            let round = |x: &[f32], row: usize, left: &mut [f32]| {
                 // SAFETY: every row, and what is left of it, is one tile's own.
-                let (codes, scales, sums) = unsafe {
-                    (
-                        codes.row(row, columns),
-                        scales.row(row, blocks),
-                        sums.row(row, blocks),
-                    )
+                let rounding = unsafe {
+                    Rounding {
+                        x,
+                        codes: codes.row(row, columns),
+                        scales: scales.row(row, blocks),
+                        sums: sums.row(row, blocks),
+                        left,
+                    }
                 };
-                quantise(x, codes, scales, sums);
-                (codes, scales)
+                rounding.dispatch();
             };
             let mut left = vec![0.0; if self.fine { columns } else { 0 }];
             for row in range {
-                let x = &x[row * columns..(row + 1) * columns];
-                let (codes, scales) = round(x, row);
+                round(&x[row * columns..(row + 1) * columns], row, &mut left);
                 if self.fine {
-                    remainder(x, codes, scales, &mut left);
-                    round(&left, rows + row);
+                    round(&left, rows + row, &mut []);
                 }
             }
         });
@@ -166,12 +166,16 @@ impl Matrix {
                     };
                     let first = group * ROWS;
                     let wanted = ROWS.min(self.rows - first);
-                    kernel.products(&tile, &mut |row, found| {
-                        // SAFETY: as promised to this function.
-                        let out = unsafe { place.part(row % count * self.rows + first, wanted) };
-                        match added || row >= count {
-                            true => out.iter_mut().zip(found).for_each(|(out, x)| *out += x),
-                            false => out.copy_from_slice(&found[..wanted]),
+                    kernel.products(&tile, &mut |start, found| {
+                        for (row, found) in (start..).zip(found) {
+                            let at = row % count * self.rows + first;
+                            // SAFETY: as promised to this function.
+                            let out = unsafe { place.part(at, wanted) };
+                            let added = added || row >= count;
+                            match <&mut [f32; ROWS]>::try_from(&mut *out) {
+                                Ok(out) => put(out, found, added),
+                                Err(_) => put(out, &found[..wanted], added),
+                            }
                         }
                     });
                 }
@@ -282,6 +286,14 @@ impl<F: FnMut(usize, usize, f32)> SimdOp for Dots<'_, F> {
     }
 }
 
+#[inline(always)]
+fn put(out: &mut [f32], found: &[f32], added: bool) {
+    match added {
+        true => out.iter_mut().zip(found).for_each(|(out, x)| *out += x),
+        false => out.copy_from_slice(found),
+    }
+}
+
 /// A product to be computed.
 pub(crate) struct Product<'a> {
     matrix: &'a Matrix,
@@ -317,7 +329,10 @@ pub(crate) fn apply<const N: usize>(
     kernel: Kernel,
     team: &Team,
 ) {
-    let size = |matrix: &Matrix| matrix.groups().div_ceil(4 * team.threads()).max(2);
+    // Many rows make the smallest tile long enough.
+    let many = x.len() / products[0].matrix.columns >= 16;
+    let (most, least) = if many { (16, 1) } else { (4, 2) };
+    let size = |matrix: &Matrix| matrix.groups().div_ceil(most * team.threads()).max(least);
     let tiles = |product: &Product<'_>| product.matrix.groups().div_ceil(size(product.matrix));
     team.run(products.iter().map(tiles).sum(), &|mut tile| {
         for product in &products {

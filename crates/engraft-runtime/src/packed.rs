@@ -1,4 +1,4 @@
-//! Quantised weights in the order in which the kernels read them, and activations in eight bits.
+//! Quantised weights in the order in which the kernels read them.
 //!
 //! Sixteen rows stand side by side. A block of 32 columns of such a group holds first the codes, so
 //! that 64 bytes are four columns of all sixteen rows, then the sixteen scales and, where the format
@@ -6,8 +6,6 @@
 
 use engraft_files::{Format, Stored, WeightsError};
 use half::f16;
-
-use crate::wide::wide;
 
 /// Rows of a group.
 pub(crate) const ROWS: usize = 16;
@@ -199,86 +197,4 @@ pub(crate) fn scales(codes: Codes, block: &[u8], lane: usize) -> (f32, f32) {
         Codes::FourMin => (half(at), half(at + 2 * ROWS)),
         _ => (half(at), -half(at) * codes.zero() as f32),
     }
-}
-
-/// Rows of activations in eight bits: `scale * code`, one scale a block.
-#[derive(Default)]
-pub(crate) struct Rounded {
-    /// `[rows, columns]`
-    pub codes: Vec<i8>,
-    /// `[rows, blocks]`
-    pub scales: Vec<f32>,
-    /// Sums of the numbers of a block, as rounded, `[rows, blocks]`.
-    pub sums: Vec<f32>,
-}
-
-impl Rounded {
-    /// Makes room for `rows` of `columns`.
-    pub fn resize(&mut self, rows: usize, columns: usize) {
-        self.codes.resize(rows * columns, 0);
-        self.scales.resize(rows * columns / BLOCK, 0.0);
-        self.sums.resize(rows * columns / BLOCK, 0.0);
-    }
-}
-
-/// Rounds whole blocks of numbers.
-pub(crate) fn quantise(x: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [f32]) {
-    wide(
-        #[inline(always)]
-        || {
-            let blocks = x.as_chunks().0.iter().zip(codes.as_chunks_mut().0);
-            for ((x, codes), (scale, sum)) in blocks.zip(scales.iter_mut().zip(sums)) {
-                (*codes, *scale, *sum) = rounded(x);
-            }
-        },
-    );
-}
-
-/// Codes, scale and sum of a block. It works on values, which no reference can change under the
-/// compiler's eyes: it is what lets it use whole vectors.
-#[inline(always)]
-fn rounded(x: &[f32; BLOCK]) -> ([i8; BLOCK], f32, f32) {
-    let mut sizes = [0.0f32; BLOCK];
-    for (size, x) in sizes.iter_mut().zip(x) {
-        *size = x.abs();
-    }
-    for half in [16, 8, 4, 2, 1] {
-        for lane in 0..half {
-            let (a, b) = (sizes[lane], sizes[lane + half]);
-            sizes[lane] = if a > b { a } else { b };
-        }
-    }
-    let (largest, scale) = (sizes[0], sizes[0] / 127.0);
-    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    // Adding this constant rounds to the nearest integer and leaves it in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    let (mut codes, mut total) = ([0; BLOCK], 0);
-    for (code, x) in codes.iter_mut().zip(x) {
-        let rounded = x.mul_add(inverse, ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-        *code = rounded as i8;
-        total += rounded;
-    }
-    (codes, scale, scale * total as f32)
-}
-
-/// What rounding left of the numbers.
-pub(crate) fn remainder(x: &[f32], codes: &[i8], scales: &[f32], left: &mut [f32]) {
-    wide(
-        #[inline(always)]
-        || {
-            let blocks = x
-                .as_chunks::<BLOCK>()
-                .0
-                .iter()
-                .zip(codes.as_chunks::<BLOCK>().0);
-            let blocks = blocks.zip(left.as_chunks_mut::<BLOCK>().0).zip(scales);
-            for (((x, codes), left), scale) in blocks {
-                let mut numbers = [0.0; BLOCK];
-                for ((number, x), &code) in numbers.iter_mut().zip(x).zip(codes) {
-                    *number = x - scale * f32::from(code);
-                }
-                *left = numbers;
-            }
-        },
-    );
 }

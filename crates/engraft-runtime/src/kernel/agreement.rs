@@ -37,10 +37,10 @@ fn half() -> impl Strategy<Value = f16> + Clone {
         .prop_map(|x| if x.is_finite() { x } else { f16::MAX })
 }
 
-/// 1 to 9 rows of activations, so that every number of rows that share one look at the weights occurs.
+/// 1 to 13 rows of activations, so that every number of rows that share one look at the weights occurs.
 fn given() -> impl Strategy<Value = Given> {
     let codes = select(vec![Codes::Four, Codes::FourMin, Codes::Eight]);
-    (codes, 1usize..=4, 1usize..=9).prop_flat_map(|(codes, blocks, rows)| {
+    (codes, 1usize..=4, 1usize..=13).prop_flat_map(|(codes, blocks, rows)| {
         let floats = (codes.block() - codes.bytes()) / 2;
         let bytes = filled(
             any::<u8>(),
@@ -89,7 +89,7 @@ impl Given {
         let mut found = Vec::new();
         kernel.products(&tile, &mut |row, products| {
             assert_eq!(row, found.len(), "rows come in order");
-            found.push(*products);
+            found.extend_from_slice(products);
         });
         found
     }

@@ -11,7 +11,7 @@ use crate::packed::{BLOCK, Codes, ROWS};
 pub(super) unsafe fn products(
     tile: &Tile<'_>,
     rows: usize,
-    out: &mut dyn FnMut(usize, &[f32; ROWS]),
+    out: &mut dyn FnMut(usize, &[[f32; ROWS]]),
 ) {
     let mut row = 0;
     while row < rows {
@@ -35,7 +35,7 @@ pub(super) unsafe fn products(
 unsafe fn part<const T: usize, const KIND: u8>(
     tile: &Tile<'_>,
     row: usize,
-    out: &mut dyn FnMut(usize, &[f32; ROWS]),
+    out: &mut dyn FnMut(usize, &[[f32; ROWS]]),
 ) -> usize {
     let codes = match KIND {
         0 => Codes::Four,
@@ -116,8 +116,6 @@ unsafe fn part<const T: usize, const KIND: u8>(
             unsafe { _mm256_storeu_ps(found.as_mut_ptr().add(8 * half), total) };
         }
     }
-    for (token, found) in found.iter().enumerate() {
-        out(row + token, found);
-    }
+    out(row, &found);
     T
 }

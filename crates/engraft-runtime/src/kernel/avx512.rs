@@ -6,7 +6,7 @@ use super::Tile;
 use crate::packed::{BLOCK, Codes, ROWS};
 
 /// Rows of activations that share one look at the weights.
-const MOST: usize = 8;
+const MOST: usize = 12;
 /// Bytes of weights that are asked for ahead of their use where memory is what takes the time.
 const AHEAD: usize = 4096;
 
@@ -16,22 +16,22 @@ const AHEAD: usize = 4096;
 pub(super) unsafe fn products(
     tile: &Tile<'_>,
     rows: usize,
-    out: &mut dyn FnMut(usize, &[f32; ROWS]),
+    out: &mut dyn FnMut(usize, &[[f32; ROWS]]),
 ) {
     let mut row = 0;
     while row < rows {
         // SAFETY: as promised to this function.
         let done = unsafe {
             match (tile.codes, rows - row) {
-                (Codes::Four, 8..) => part::<8, 0>(tile, row, out),
+                (Codes::Four, 12..) => part::<12, 0>(tile, row, out),
                 (Codes::Four, 4..) => part::<4, 0>(tile, row, out),
                 (Codes::Four, 2..) => part::<2, 0>(tile, row, out),
                 (Codes::Four, _) => part::<1, 0>(tile, row, out),
-                (Codes::FourMin, 8..) => part::<8, 1>(tile, row, out),
+                (Codes::FourMin, 12..) => part::<12, 1>(tile, row, out),
                 (Codes::FourMin, 4..) => part::<4, 1>(tile, row, out),
                 (Codes::FourMin, 2..) => part::<2, 1>(tile, row, out),
                 (Codes::FourMin, _) => part::<1, 1>(tile, row, out),
-                (Codes::Eight, 8..) => part::<8, 2>(tile, row, out),
+                (Codes::Eight, 12..) => part::<12, 2>(tile, row, out),
                 (Codes::Eight, 4..) => part::<4, 2>(tile, row, out),
                 (Codes::Eight, 2..) => part::<2, 2>(tile, row, out),
                 (Codes::Eight, _) => part::<1, 2>(tile, row, out),
@@ -47,7 +47,7 @@ pub(super) unsafe fn products(
 unsafe fn part<const T: usize, const KIND: u8>(
     tile: &Tile<'_>,
     row: usize,
-    out: &mut dyn FnMut(usize, &[f32; ROWS]),
+    out: &mut dyn FnMut(usize, &[[f32; ROWS]]),
 ) -> usize {
     const { assert!(T <= MOST) };
     let codes = match KIND {
@@ -106,11 +106,11 @@ unsafe fn part<const T: usize, const KIND: u8>(
             }
         }
     }
-    for (token, total) in totals.into_iter().enumerate() {
-        let mut found = [0.0; ROWS];
+    let mut found = [[0.0; ROWS]; T];
+    for (found, total) in found.iter_mut().zip(totals) {
         // SAFETY: sixteen numbers have room for sixteen.
         unsafe { _mm512_storeu_ps(found.as_mut_ptr(), total) };
-        out(row + token, &found);
     }
+    out(row, &found);
     T
 }

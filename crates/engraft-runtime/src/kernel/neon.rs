@@ -16,7 +16,7 @@ const PARTS: usize = ROWS / LANES;
 pub(super) unsafe fn products(
     tile: &Tile<'_>,
     rows: usize,
-    out: &mut dyn FnMut(usize, &[f32; ROWS]),
+    out: &mut dyn FnMut(usize, &[[f32; ROWS]]),
 ) {
     let mut row = 0;
     while row < rows {
@@ -36,7 +36,7 @@ pub(super) unsafe fn products(
 unsafe fn part<const T: usize>(
     tile: &Tile<'_>,
     row: usize,
-    out: &mut dyn FnMut(usize, &[f32; ROWS]),
+    out: &mut dyn FnMut(usize, &[[f32; ROWS]]),
 ) -> usize {
     let codes = tile.codes;
     let mut totals = [[vdupq_n_f32(0.0); PARTS]; T];
@@ -74,14 +74,14 @@ unsafe fn part<const T: usize>(
             }
         }
     }
-    for (token, totals) in totals.into_iter().enumerate() {
-        let mut found = [0.0; ROWS];
+    let mut found = [[0.0; ROWS]; T];
+    for (found, totals) in found.iter_mut().zip(totals) {
         for (found, total) in found.chunks_exact_mut(LANES).zip(totals) {
             // SAFETY: four numbers have room for four.
             unsafe { vst1q_f32(found.as_mut_ptr(), total) };
         }
-        out(row + token, &found);
     }
+    out(row, &found);
     T
 }
 

@@ -3,7 +3,7 @@
 use super::Tile;
 use crate::packed::{BLOCK, ROWS, code, scales};
 
-pub(super) fn products(tile: &Tile<'_>, rows: usize, out: &mut dyn FnMut(usize, &[f32; ROWS])) {
+pub(super) fn products(tile: &Tile<'_>, rows: usize, out: &mut dyn FnMut(usize, &[[f32; ROWS]])) {
     for row in 0..rows {
         let mut found = [0.0; ROWS];
         for (at, block) in tile.group.chunks_exact(tile.codes.block()).enumerate() {
@@ -19,6 +19,6 @@ pub(super) fn products(tile: &Tile<'_>, rows: usize, out: &mut dyn FnMut(usize, 
                 *found += weight * scale * dot as f32 + minimum * sum;
             }
         }
-        out(row, &found);
+        out(row, &[found]);
     }
 }
