@@ -1,9 +1,12 @@
-//! Times a prefill and a decode of a model: `bench_decode MODEL [int8|f32] [THREADS] [STREAMS]`. One JSON
-//! line, tokens a second; the scripts in `bench/decode` run peers beside it.
+//! Times a prefill and a decode of a model: `bench_decode MODEL [int8|f32] [THREADS] [STREAMS] [KERNEL]`. One
+//! JSON line, tokens a second; the scripts in `bench/decode` run peers beside it. `KERNEL` names the int8
+//! products' instructions where not the best are wanted: `Scalar`, `Avx2`, `Avx512Vnni`, `Neon`.
 
 use std::{path::Path, time::Instant};
 
-use engraft_runtime::{Ask, Blind, CausalLm, Feed, Llama, Options, Precision, RuntimeError};
+use engraft_runtime::{
+    Ask, Blind, CausalLm, Feed, Kernel, Llama, Options, Precision, RuntimeError,
+};
 
 const PREFILL: usize = 256;
 const DECODE: usize = 64;
@@ -57,13 +60,14 @@ fn largest(logits: &[f32]) -> usize {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let typed: Vec<String> = std::env::args().skip(1).collect();
     let word = |at: usize| typed.get(at).map(String::as_str);
+    let named = |kernel: &Kernel| word(4) == Some(format!("{kernel:?}").as_str());
     let options = Options {
         precision: match word(1) {
             Some("f32") => Precision::F32,
             _ => Precision::Int8,
         },
         threads: word(2).and_then(|threads| threads.parse().ok()),
-        kernel: None,
+        kernel: Kernel::here().into_iter().find(named),
     };
     let streams: usize = word(3).and_then(|count| count.parse().ok()).unwrap_or(1);
     let start = Instant::now();

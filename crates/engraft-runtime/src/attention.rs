@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rten_simd::SimdOp;
 use rten_vecmath::Softmax;
 
-use self::added::Added;
+use self::added::{Added, soon};
 use crate::cache::{PAGE, Page};
 
 /// Numbers whose rows begin so far apart.
@@ -25,8 +25,13 @@ pub(crate) fn weights(
 ) {
     let (width, stride) = (queries.len() / positions.len(), pages.len() * PAGE);
     let scale = 1.0 / (width as f32).sqrt();
+    let own = kv_head * width * PAGE..(kv_head + 1) * width * PAGE;
     out.fill(0.0);
     for (at, page) in pages.iter().enumerate() {
+        if let Some(next) = pages.get(at + 1) {
+            soon(&next.keys, own.clone());
+        }
+        soon(&page.values, own.clone());
         let scores = Added {
             rows: positions.len(),
             factors: Table(queries, width),
@@ -34,10 +39,7 @@ pub(crate) fn weights(
             out: &mut out[at * PAGE..],
             stride,
         };
-        scores.of(
-            &page.keys,
-            kv_head * width * PAGE..(kv_head + 1) * width * PAGE,
-        );
+        scores.of(&page.keys, own.clone());
     }
     for (out, &positions) in out.chunks_exact_mut(stride).zip(positions) {
         let (seen, beyond) = out.split_at_mut(positions);

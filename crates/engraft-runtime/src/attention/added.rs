@@ -10,9 +10,6 @@ use rten_simd::{
 use super::Table;
 use crate::cache::Numbers;
 
-/// Bytes that are asked for ahead of their use: pages come from far memory when one position is decoded.
-const AHEAD: usize = 4096;
-
 /// Adds `factors` `[rows, depth]` times a matrix `[depth, columns]` to rows of `out`, which begin
 /// `stride` apart.
 pub(super) struct Added<'a> {
@@ -29,6 +26,28 @@ impl Added<'_> {
         match numbers {
             Numbers::Full(all) => Product(self, &all[part]).dispatch(),
             Numbers::Half(all) => Product(self, &all[part]).dispatch(),
+        }
+    }
+}
+
+/// Asks for cached numbers before they are used: pages come from far memory when one position is decoded.
+pub(super) fn soon(numbers: &Numbers, part: Range<usize>) {
+    match numbers {
+        Numbers::Full(all) => Soon(&all[part]).dispatch(),
+        Numbers::Half(all) => Soon(&all[part]).dispatch(),
+    }
+}
+
+struct Soon<'a, T>(&'a [T]);
+
+impl<T> SimdOp for Soon<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let start = self.0.as_ptr().cast::<u8>();
+        for line in (0..size_of_val(self.0)).step_by(64) {
+            isa.f32().prefetch(start.wrapping_add(line).cast());
         }
     }
 }
@@ -161,14 +180,7 @@ impl<T: Number> Product<'_, T> {
             *factors = &given.0[(row + at) * given.1..][..depth];
         }
         for at in 0..depth {
-            let line = &matrix[at * *columns + first..][..V * lanes];
-            if Q < 4 {
-                let ahead = line.as_ptr().cast::<u8>().wrapping_add(AHEAD);
-                for byte in (0..size_of_val(line)).step_by(64) {
-                    ops.prefetch(ahead.wrapping_add(byte).cast());
-                }
-            }
-            let line = T::load::<I, V>(isa, line);
+            let line = T::load::<I, V>(isa, &matrix[at * *columns + first..][..V * lanes]);
             for (sums, factors) in sums.iter_mut().zip(&factors) {
                 let factor = ops.splat(factors[at]);
                 for (sum, x) in sums.iter_mut().zip(line) {
