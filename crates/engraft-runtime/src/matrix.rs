@@ -329,10 +329,8 @@ pub(crate) fn apply<const N: usize>(
     kernel: Kernel,
     team: &Team,
 ) {
-    // Many rows make the smallest tile long enough.
-    let many = x.len() / products[0].matrix.columns >= 16;
-    let (most, least) = if many { (16, 1) } else { (4, 2) };
-    let size = |matrix: &Matrix| matrix.groups().div_ceil(most * team.threads()).max(least);
+    // One tile a thread and matrix: weights are asked for ahead of their use, and every tile begins anew.
+    let size = |matrix: &Matrix| matrix.groups().div_ceil(team.threads()).max(2);
     let tiles = |product: &Product<'_>| product.matrix.groups().div_ceil(size(product.matrix));
     team.run(products.iter().map(tiles).sum(), &|mut tile| {
         for product in &products {

@@ -120,7 +120,7 @@ impl Team {
         least: usize,
         part: &(dyn Fn(std::ops::Range<usize>) + Sync),
     ) {
-        let most = 4 * self.threads();
+        let most = self.threads();
         let size = length.div_ceil(most).max(least.max(1));
         self.run(length.div_ceil(size), &|tile| {
             part(tile * size..length.min((tile + 1) * size));
