@@ -8,8 +8,10 @@
 //! # When to use it, when not
 //! When the facts you want stand in texts whose wording the answer will meet: the gain comes from keys
 //! that hold the entity ("Belgium is"). A paraphrase that meets no key gains nothing, and the plain
-//! model answers. Keys of one token do harm: frequent words have edges to everything. Edges inside an
-//! answer may run in a circle; a ban of repeated n-grams stops that.
+//! model answers; the sentence in the prompt survives it. Keys of one token do harm: frequent words have
+//! edges to everything. With keys of two tokens set `alpha=1:gate=const`: measured on sentences about
+//! capitals, all true ones that greedy gets wrong and 83 % of invented ones were said so, 9 % and none
+//! at the defaults. Edges inside an answer may run in a circle; a ban of repeated n-grams stops that.
 //!
 //! # How
 //! `g` are the weights of the edges from the last tokens, 0 where there is none;
@@ -22,7 +24,8 @@
 //! No code was published and the paper's text could not be read in full: graph and accumulation follow
 //! a summary of it, scale, gate and keys of more than one token are ours. The paper's keys are one
 //! token; with those the summary's construction failed in our experiment, so the default of a graph is
-//! two. A logit that adds to an edge counts as 0 if it is negative. The sum of the logits also counts
+//! two. A logit that adds to an edge counts as 0 if it is negative; an edge with nothing else never
+//! votes, and `engraft graph build` says how many there are. The sum of the logits also counts
 //! how often an edge was seen; `mean` does not.
 //!
 //! # Evidence
