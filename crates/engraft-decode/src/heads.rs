@@ -41,6 +41,9 @@ pub struct HeadScores {
     model_hash: String,
     blocks: usize,
     heads: usize,
+    /// The questions that they were scored on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scored_on: Vec<String>,
     /// `[blocks][heads]`: above 0 the head carries the context, below 0 memory.
     scores: Vec<Vec<f64>>,
 }
@@ -61,8 +64,16 @@ impl HeadScores {
             model_hash,
             blocks: scores.len(),
             heads,
+            scored_on: Vec::new(),
             scores,
         }
+    }
+
+    /// Notes on which questions the heads were scored.
+    #[must_use]
+    pub fn on(mut self, questions: Vec<String>) -> Self {
+        self.scored_on = questions;
+        self
     }
 
     /// The `count` heads (block, head) that carry the context most.
@@ -173,6 +184,9 @@ mod tests {
     fn heads_come_back_from_their_file_and_damaged_files_say_so() {
         let json = scores().to_json();
         assert_eq!(HeadScores::from_json(&json).unwrap(), scores());
+        assert!(!json.contains("scored_on"));
+        let noted = scores().on(vec!["what?".to_owned()]);
+        assert_eq!(HeadScores::from_json(&noted.to_json()).unwrap(), noted);
         let damaged = json.replace("\"blocks\": 3", "\"blocks\": 4");
         let said = HeadScores::from_json(&damaged).unwrap_err();
         assert!(said.contains("4 blocks"), "{said}");

@@ -9,7 +9,7 @@ use crate::{
     decoding::{
         Decoder, ModelFlags,
         conflicts::{Conflict, Template},
-        heads::{Group, Search, Trial},
+        heads::{Group, Search, Shares, Trial},
         rows::rows,
     },
     say::{note, say},
@@ -87,9 +87,10 @@ impl Heads {
             names.collect::<Vec<_>>().join(" ")
         };
         say(&format!(
-            "memory heads   {}\ncontext heads  {}\nwritten        {}\n",
+            "memory heads   {}\ncontext heads  {}\nscored on      {} facts, which the file names\nwritten        {}\n",
             names(scores.of_memory(5)),
             names(scores.of_context(5)),
+            score_on.len(),
             self.out.display()
         ));
         if rest.is_empty() {
@@ -109,13 +110,14 @@ impl Heads {
                     "silenced", "memory", "context", "neither", "known without context"
                 ));
             }
-            say(&line(&trial));
+            say(&lines(&trial));
         }
         Ok(())
     }
 }
 
-fn line(trial: &Trial) -> String {
+/// A trial, and how far random draws are apart.
+fn lines(trial: &Trial) -> String {
     let k = trial.k;
     let what = match trial.group {
         Group::Nothing => "nothing".to_owned(),
@@ -123,12 +125,22 @@ fn line(trial: &Trial) -> String {
         Group::Context => format!("{k} context heads"),
         Group::Random(draws) => format!("{k} random heads, mean of {draws}"),
     };
+    let mut lines = line(&what, &trial.shares);
+    if let Some(spread) = &trial.spread {
+        lines += &line("  standard deviation", &spread.deviation);
+        lines += &line("  least", &spread.least);
+        lines += &line("  most", &spread.most);
+    }
+    lines
+}
+
+fn line(what: &str, shares: &Shares) -> String {
     let share = |share: f64| format!("{:.1} %", 100.0 * share);
     format!(
         "  {what:<32} {:>8} {:>8} {:>8}   {:>8}\n",
-        share(trial.shares.memory),
-        share(trial.shares.context),
-        share(trial.shares.neither),
-        share(trial.shares.alone)
+        share(shares.memory),
+        share(shares.context),
+        share(shares.neither),
+        share(shares.alone)
     )
 }

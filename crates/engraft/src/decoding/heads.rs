@@ -50,6 +50,16 @@ pub struct Trial {
     pub group: Group,
     pub k: usize,
     pub shares: Shares,
+    /// How far apart random draws are, where there are several.
+    pub spread: Option<Spread>,
+}
+
+/// Of the shares of several draws, each figure for itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub deviation: Shares,
+    pub least: Shares,
+    pub most: Shares,
 }
 
 /// How heads are looked for and tried.
@@ -96,7 +106,9 @@ impl Search<'_> {
                 *score += found / self.templates.len() as f64;
             }
         }
-        Ok(HeadScores::new(self.decoder.hash()?, shape.heads, &scores))
+        let questions = conflicts.iter().map(|conflict| conflict.question.clone());
+        let scores = HeadScores::new(self.decoder.hash()?, shape.heads, &scores);
+        Ok(scores.on(questions.collect()))
     }
 
     /// The conflicts whose remembered answer the model gives without the context, in every template.
@@ -137,16 +149,14 @@ impl Search<'_> {
         for template in self.templates {
             let questions = self.questions(template, conflicts)?;
             let mut trial = |group, k, choices: Vec<Vec<(usize, usize)>>| -> anyhow::Result<()> {
-                let mut shares = Shares::default();
-                for heads in &choices {
-                    let found = self.shares(&questions, heads)?;
-                    shares = shares.plus(found, 1.0 / choices.len() as f64);
-                }
+                let drawn = choices.iter().map(|heads| self.shares(&questions, heads));
+                let drawn = drawn.collect::<anyhow::Result<Vec<Shares>>>()?;
                 trials.push(Trial {
                     template: template.name.clone(),
                     group,
                     k,
-                    shares,
+                    shares: mean(&drawn),
+                    spread: spread(&drawn),
                 });
                 Ok(())
             };
@@ -181,7 +191,7 @@ impl Search<'_> {
                 neither: of(first != question.memory && first != question.context),
                 alone: of(alone == question.memory),
             };
-            all = all.plus(found, part);
+            all = all.with(found, |all, found| all + part * found);
         }
         Ok(all)
     }
@@ -237,12 +247,66 @@ impl Search<'_> {
 }
 
 impl Shares {
-    fn plus(self, other: Self, weight: f64) -> Self {
+    fn with(self, other: Self, of: impl Fn(f64, f64) -> f64) -> Self {
         Self {
-            memory: self.memory + weight * other.memory,
-            context: self.context + weight * other.context,
-            neither: self.neither + weight * other.neither,
-            alone: self.alone + weight * other.alone,
+            memory: of(self.memory, other.memory),
+            context: of(self.context, other.context),
+            neither: of(self.neither, other.neither),
+            alone: of(self.alone, other.alone),
         }
+    }
+}
+
+fn mean(drawn: &[Shares]) -> Shares {
+    let part = 1.0 / drawn.len().max(1) as f64;
+    let add = |all: Shares, one: &Shares| all.with(*one, |all, one| all + part * one);
+    drawn.iter().fold(Shares::default(), add)
+}
+
+/// Nothing for fewer than two.
+fn spread(drawn: &[Shares]) -> Option<Spread> {
+    let (&first, rest) = drawn.split_first()?;
+    if rest.is_empty() {
+        return None;
+    }
+    let mean = mean(drawn);
+    let part = 1.0 / rest.len() as f64;
+    let variance = drawn.iter().fold(Shares::default(), |all, one| {
+        let square = one.with(mean, |one, mean| (one - mean).powi(2));
+        all.with(square, |all, square| all + part * square)
+    });
+    let fold = |of: fn(f64, f64) -> f64| rest.iter().fold(first, |all, one| all.with(*one, of));
+    Some(Spread {
+        deviation: variance.with(variance, |variance, _| variance.sqrt()),
+        least: fold(f64::min),
+        most: fold(f64::max),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_have_a_mean_a_deviation_and_two_ends_figure_by_figure() {
+        let draw = |memory, context| Shares {
+            memory,
+            context,
+            ..Shares::default()
+        };
+        let drawn = [draw(0.25, 0.5), draw(0.5, 0.5), draw(0.75, 0.0)];
+        let near = |one: f64, other: f64| assert!((one - other).abs() < 1e-12, "{one} {other}");
+        near(mean(&drawn).memory, 0.5);
+        near(mean(&drawn).context, 1.0 / 3.0);
+        let found = spread(&drawn).unwrap();
+        // Divided by one less than there are draws.
+        near(found.deviation.memory, 0.25);
+        near(found.deviation.context, (1.0f64 / 12.0).sqrt());
+        near(found.deviation.alone, 0.0);
+        assert_eq!(
+            (found.least, found.most),
+            (draw(0.25, 0.0), draw(0.75, 0.5))
+        );
+        assert_eq!((spread(&drawn[..1]), spread(&[])), (None, None));
     }
 }
