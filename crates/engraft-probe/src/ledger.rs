@@ -10,7 +10,7 @@ use std::{
 };
 
 pub use entry::{Artifact, Entry};
-pub use view::{diff, lineage, show};
+pub use view::{diff, learned, lineage, show};
 
 /// What can be wrong with a ledger.
 #[derive(Debug, thiserror::Error)]

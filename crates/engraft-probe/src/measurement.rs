@@ -63,6 +63,14 @@ impl Measurement {
         show(self.value, self.unit)
     }
 
+    /// The same where no name stands beside it: `perplexity 25.54`.
+    pub fn named(&self) -> String {
+        match self.unit {
+            Unit::Perplexity => format!("perplexity {}", self.shown()),
+            _ => self.shown(),
+        }
+    }
+
     /// `95.1 % to 98.4 %`, or nothing.
     pub fn shown_interval(&self) -> String {
         self.interval.map_or_else(String::new, |interval| {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Context;
 use engraft_nets::files::write_file;
-use engraft_probe::{Entry, Measurement, measurement::Unit};
+use engraft_probe::{Entry, Measurement, ledger::learned, measurement::Unit};
 use indexmap::IndexMap;
 use minijinja::{Environment, context};
 use serde::Serialize;
@@ -100,6 +100,7 @@ fn page(plan: &Plan, results: &[StepResult]) -> anyhow::Result<String> {
     template
         .render(context! {
             title => plan.name,
+            learned => learned(entries.iter().copied()),
             subtitle => subtitle(&entries),
             reading => reading(&entries),
             cards,
@@ -135,7 +136,12 @@ fn reading(entries: &[&Entry]) -> String {
     };
     let mut text = Vec::new();
     if let Some(gain) = first(|entry| entry.gain.as_ref()) {
-        text.push(format!("Gain: what was to be learned ({gain})."));
+        text.push(match learned(entries.iter().copied()) {
+            "gain" => format!("Gain: what was to be learned ({gain})."),
+            _ => format!(
+                "Learned: what was to be learned ({gain}); of a perplexity, less is better."
+            ),
+        });
     }
     if let Some(kept) = first(|entry| entry.kept.as_ref()) {
         text.push(format!(
@@ -188,7 +194,7 @@ fn cell(found: &Measurement) -> Cell {
         .interval
         .map_or((found.value, found.value), |i| (i.low, i.high));
     Cell {
-        value: Some(found.shown()),
+        value: Some(found.named()),
         about,
         share: (found.unit == Unit::Share).then(|| percent(found.value)),
         low: percent(low),

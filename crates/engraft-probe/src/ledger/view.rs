@@ -3,12 +3,25 @@
 use serde_json::Value;
 
 use super::Entry;
-use crate::{Measurement, measurement::show as show_value};
+use crate::{
+    Measurement,
+    measurement::{Unit, show as show_value},
+};
+
+/// What the column of what was to be learned is called: a perplexity is no gain, it falls.
+pub fn learned<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> &'static str {
+    let mut gains = entries.into_iter().filter_map(|entry| entry.gain.as_ref());
+    match gains.any(|gain| gain.unit == Unit::Perplexity) {
+        true => "learned",
+        false => "gain",
+    }
+}
 
 /// The table: a line a step, every column as wide as its widest cell.
 pub fn show(entries: &[Entry]) -> String {
-    let mut rows =
-        vec![["step", "gain", "kept (before)", "spill", "time", "memory"].map(str::to_owned)];
+    let learned = learned(entries);
+    let head = ["step", learned, "kept (before)", "spill", "time", "memory"];
+    let mut rows = vec![head.map(str::to_owned)];
     for entry in entries {
         let kept = match (&entry.kept, &entry.kept_before) {
             (Some(kept), Some(before)) => format!("{} ({})", brief(kept), before.shown()),
@@ -46,7 +59,7 @@ pub fn show(entries: &[Entry]) -> String {
     out
 }
 
-/// `97.0 % ±2.1 (n 500)`; the interval's larger half.
+/// `97.0 % ±2.1 (n 500)`, `perplexity 25.54 ±0.74 (n 9000)`; the interval's larger half.
 fn brief(found: &Measurement) -> String {
     let half = found
         .interval
@@ -60,9 +73,9 @@ fn brief(found: &Measurement) -> String {
                 .next()
                 .unwrap_or_default()
                 .to_owned();
-            format!("{} ±{bare} (n {})", found.shown(), found.n)
+            format!("{} ±{bare} (n {})", found.named(), found.n)
         }
-        None => format!("{} (n {})", found.shown(), found.n),
+        None => format!("{} (n {})", found.named(), found.n),
     }
 }
 
@@ -194,7 +207,7 @@ fn short(hash: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Interval, ledger::Artifact, measurement::Unit};
+    use crate::{Interval, ledger::Artifact};
     use serde_json::json;
 
     fn entry(step: &str, made: &str, from: &str, value: f64) -> Entry {
@@ -261,6 +274,17 @@ mod tests {
         for column in ["gain", "kept", "spill"] {
             assert!(starts(column), "{column}\n{table}");
         }
+    }
+
+    #[test]
+    fn a_perplexity_is_named_and_not_called_a_gain() {
+        let mut taught = entry("half", "s", "t", 79.2);
+        taught.measurements[0].unit = Unit::Perplexity;
+        taught.gain = taught.measurements.pop();
+        let table = show(&[taught]);
+        assert!(table.contains("  learned  "), "{table}");
+        assert!(!table.contains("gain"), "{table}");
+        assert!(table.contains("perplexity 79.20 ±0.01 (n 10)"), "{table}");
     }
 
     #[test]
