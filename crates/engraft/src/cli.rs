@@ -142,7 +142,7 @@ pub fn main() -> ExitCode {
     match dispatch(&matches, &typed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if was_stopped(&error) => {
-            note(&format!("{error:#}."));
+            note(&format!("{}.", sentence(&error)));
             ExitCode::from(130)
         }
         Err(error) => complain(&error, 1),
@@ -237,8 +237,20 @@ fn dispatch(matches: &ArgMatches, typed: &[std::ffi::OsString]) -> anyhow::Resul
     }
 }
 
+/// An error and its causes. Many errors say their cause themselves; nothing is said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            let gap = if sentence.is_empty() { "" } else { ": " };
+            sentence.push_str(&format!("{gap}{cause}"));
+        }
+    }
+    sentence
+}
+
 fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
-    let mut sentence = format!("{error:#}");
+    let mut sentence = sentence(error);
     if !sentence.ends_with(['.', '?', '!']) {
         sentence.push('.');
     }

@@ -276,6 +276,28 @@ pub fn hash(path: &Path) -> anyhow::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn place(model: &Path, flag: &str) -> anyhow::Result<PathBuf> {
-    store::place(Path::new(""), model).map_err(|problem| anyhow::anyhow!("{flag}: {problem}"))
+/// The file or folder that a flag means: as it is written, or by the name under which it was pulled.
+///
+/// # Errors
+/// A name of ours that is not here yet; how to get it.
+pub fn place(written: &Path, flag: &str) -> anyhow::Result<PathBuf> {
+    store::place(Path::new(""), written).map_err(|problem| anyhow::anyhow!("{flag}: {problem}"))
+}
+
+/// The same where it has to be one file.
+///
+/// # Errors
+/// As [`place`], and the name of a data set of several files; which they are.
+pub fn file(written: &Path, flag: &str) -> anyhow::Result<PathBuf> {
+    let path = place(written, flag)?;
+    if let Some(entry) = store::entry(&written.to_string_lossy()).filter(|_| path.is_dir()) {
+        let parts: Vec<String> = entry.parts().into_iter().map(|(name, _)| name).collect();
+        anyhow::ensure!(
+            parts.is_empty(),
+            "{flag}: `{}` is several files; name one of them: {}",
+            written.display(),
+            parts.join(" or ")
+        );
+    }
+    Ok(path)
 }

@@ -31,3 +31,4 @@ pub mod say;
 pub mod seeds;
 pub mod standing;
 pub mod store;
+mod watch;

@@ -64,6 +64,12 @@ pub fn place(directory: &Path, written: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// The file that a name stands for, below the folder of its entry; nothing where it stands for several
+/// or is none of ours.
+pub fn file(name: &str) -> Option<&'static str> {
+    named(name).and_then(|(_, path)| path)
+}
+
 /// The entry of a name, also where the name means one file of it (`wikitext-2/test`).
 pub fn entry(name: &str) -> Option<&'static Entry> {
     named(name).map(|(entry, _)| entry)

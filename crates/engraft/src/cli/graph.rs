@@ -8,12 +8,12 @@ use clap::{Args, Subcommand};
 use engraft_decode::graph::Graph;
 use engraft_runtime::CausalLm;
 use engraft_train::data::read_text;
-use indicatif::ProgressBar;
 use serde_json::Value;
 
 use crate::{
-    decoding::{Decoder, ModelFlags, rows::rows_as},
-    say::say,
+    decoding::{Decoder, ModelFlags, place, rows::rows_as},
+    say::{note, say},
+    watch::Watch,
 };
 
 #[derive(Args)]
@@ -34,7 +34,8 @@ enum Verb {
 struct Build {
     #[command(flatten)]
     model: ModelFlags,
-    /// A text, JSONL of {"text"}, or a folder of both (.txt, .md, .jsonl). Every line is a text.
+    /// A text, JSONL of {"text"}, a folder of both (.txt, .md, .jsonl), or a pulled data set by name.
+    /// Every line is a text.
     #[arg(long, value_name = "PATH")]
     corpus: PathBuf,
     /// The file to write.
@@ -69,18 +70,18 @@ impl Graphs {
 
 impl Build {
     fn run(self) -> anyhow::Result<()> {
-        let texts = texts(&self.corpus)?;
+        let texts = texts(&place(&self.corpus, "--corpus")?)?;
         let decoder = Decoder::load(&self.model)?;
         let mut graph = Graph::new(decoder.reader()?, usize::from(self.key), !self.negative);
-        let bar = ProgressBar::new(texts.len() as u64);
+        let mut watch = Watch::new("graph", "texts", texts.len());
         let context = decoder.model.shape().context;
         for text in &texts {
             for piece in decoder.tokenizer.encode(text).chunks(context) {
                 graph.read_text(&decoder.model, piece)?;
             }
-            bar.inc(1);
+            watch.step();
         }
-        bar.finish_and_clear();
+        watch.end();
         written(&graph, &self.out, texts.len())
     }
 }
@@ -103,6 +104,12 @@ impl Merge {
 fn written(graph: &Graph, out: &Path, texts: usize) -> anyhow::Result<()> {
     graph.write(out)?;
     let edges = graph.edges().count();
+    let mute = graph.edges().filter(|(.., edge)| edge.sum == 0.0).count();
+    if mute > 0 {
+        note(&format!(
+            "{mute} of {edges} edges have no weight and never vote: the model's logits there were negative"
+        ));
+    }
     let from = match texts {
         0 => String::new(),
         _ => format!(" from {texts} texts"),

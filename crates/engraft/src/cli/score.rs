@@ -6,16 +6,16 @@ use anyhow::Context;
 use clap::Args;
 use engraft_files::atomic::write_file;
 use engraft_probe::{Entry, Ledger, Measurement, ledger::Artifact};
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::{
     decoding::{
-        Choice, Decoder, ModelFlags, hash,
-        scoring::{Found, Scoring, measurements, read},
+        Choice, Decoder, ModelFlags, file, hash,
+        scoring::{Found, Item, Scoring, measurements, read},
     },
     machine,
     say::say,
+    watch::Watch,
 };
 
 #[derive(Args)]
@@ -24,7 +24,7 @@ pub(super) struct Score {
     model: ModelFlags,
     /// JSONL of {"text"}, {"prompt", "completion"} or {"prompt", "choices", "answer"}, with a "context"
     /// where there is one, and a "condition" and a "neutral" for methods that have such settings; or
-    /// plain text.
+    /// plain text. Or a pulled file by name: wikitext-2/test.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Score under a decoding method, with settings: `cad:alpha=1`; a value with a colon stands in
@@ -56,7 +56,8 @@ pub(super) struct Score {
 
 impl Score {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut items = read(&self.data)?;
+        let path = file(&self.data, "--data")?;
+        let mut items = read(&path)?;
         items.truncate(self.limit.map_or(usize::MAX, usize::from));
         let decoder =
             Decoder::load(&self.model)?.with_amateur(self.amateur.as_deref(), &self.model)?;
@@ -67,15 +68,17 @@ impl Score {
             raw: !self.chat,
             window: self.window as usize,
         };
-        let bar = ProgressBar::new(items.len() as u64);
+        let parts = items.iter().map(|item| scoring.parts(item)).sum();
+        let texts = items.iter().all(|item| matches!(item, Item::Text(_)));
+        let kind = if texts { "windows" } else { "items" };
+        let mut watch = Watch::new("score", kind, parts);
         let mut found: Vec<Found> = Vec::new();
         for (at, item) in items.iter().enumerate() {
-            let one = scoring.find(item);
+            let one = scoring.find(item, &mut || watch.step());
             found.extend(one.with_context(|| format!("{}, item {}", self.data.display(), at + 1))?);
-            bar.inc(1);
         }
-        bar.finish_and_clear();
-        let name = self.data.file_name().unwrap_or_default().to_string_lossy();
+        watch.end();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let method = self.method.as_ref().map(|method| method.name.as_str());
         let measured = measurements(&name, method, &found);
         for measurement in &measured {
@@ -85,20 +88,25 @@ impl Score {
             };
             say(&format!("{line}\n"));
         }
-        if let Some(path) = &self.items {
+        if let Some(items) = &self.items {
             let mut lines = String::new();
             for one in &found {
                 lines.push_str(&format!("{}\n", serde_json::to_string(one)?));
             }
-            write_file(path, lines.as_bytes())?;
+            write_file(items, lines.as_bytes())?;
         }
-        if let Some(path) = &self.ledger {
-            Ledger::open(path)?.append(self.entry(&decoder, measured)?)?;
+        if let Some(ledger) = &self.ledger {
+            Ledger::open(ledger)?.append(self.entry(&decoder, &path, measured)?)?;
         }
         Ok(())
     }
 
-    fn entry(&self, decoder: &Decoder, measured: Vec<Measurement>) -> anyhow::Result<Entry> {
+    fn entry(
+        &self,
+        decoder: &Decoder,
+        data: &Path,
+        measured: Vec<Measurement>,
+    ) -> anyhow::Result<Entry> {
         let artifact = |role: &str, path: &Path, hash: String| Artifact {
             role: role.to_owned(),
             name: path.display().to_string(),
@@ -106,7 +114,7 @@ impl Score {
         };
         let mut inputs = vec![
             artifact("model", &self.model.model, decoder.hash()?),
-            artifact("data", &self.data, hash(&self.data)?),
+            artifact("data", &self.data, hash(data)?),
         ];
         if let (Some(amateur), Some(hash)) = (&self.amateur, decoder.amateur_hash()?) {
             inputs.push(artifact("amateur", amateur, hash));

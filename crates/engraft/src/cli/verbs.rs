@@ -1,5 +1,7 @@
 //! `train` and `distill`: each is a recipe of one step.
 
+use std::path::Path;
+
 use clap::{ArgMatches, Args};
 use engraft_distill::Entry;
 use engraft_method::suggest::hint;
@@ -8,7 +10,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::Place;
-use crate::recipe::Recipe;
+use crate::{recipe::Recipe, store};
 
 /// Data from a flag.
 #[derive(Args)]
@@ -122,7 +124,7 @@ impl Data {
     }
 }
 
-/// Data as a recipe writes it: YAML as it is, a file by its extension.
+/// Data as a recipe writes it: YAML as it is, a file or the name of a pulled one by its extension.
 pub(super) fn source(text: &str, test: Option<&str>) -> anyhow::Result<Value> {
     if text.trim_start().starts_with('{') {
         let mut written = yaml(text)?;
@@ -131,7 +133,12 @@ pub(super) fn source(text: &str, test: Option<&str>) -> anyhow::Result<Value> {
         }
         return Ok(written);
     }
-    let plain = text.strip_suffix(".gz").unwrap_or(text);
+    // The name of a pulled file has no extension; the file has.
+    let file = match Path::new(text).exists() {
+        true => text,
+        false => store::file(text).unwrap_or(text),
+    };
+    let plain = file.strip_suffix(".gz").unwrap_or(file);
     let kind = match plain.rsplit_once('.').map(|(_, extension)| extension) {
         Some("jsonl") => "jsonl",
         Some("bin") => "cifar",

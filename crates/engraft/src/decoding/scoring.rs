@@ -142,27 +142,37 @@ impl Choices {
 }
 
 impl Scoring<'_> {
-    /// What is found about an item; a long text is several.
+    /// How often `find` will tell of an item: the windows of a text, else once.
+    pub fn parts(&self, item: &Item) -> usize {
+        match item {
+            Item::Text(text) => self.windows(text).len(),
+            _ => 1,
+        }
+    }
+
+    /// What is found about an item; a long text is several. `tell` is called after every part.
     ///
     /// # Errors
     /// A prompt that lacks what the method needs, or one that is too long.
-    pub fn find(&self, item: &Item) -> anyhow::Result<Vec<Found>> {
-        match item {
-            Item::Text(text) => self.text(text),
+    pub fn find(&self, item: &Item, tell: &mut dyn FnMut()) -> anyhow::Result<Vec<Found>> {
+        let found = match item {
+            Item::Text(text) => return self.text(text, tell),
             Item::Completion(pair) => {
                 let asked = self.ask(&pair.prompt, pair.context.as_deref())?;
                 let mut way = self.way(&pair.stated)?;
                 let completion = &pair.completion;
                 let (tokens, given) =
                     self.given(&asked, completion, &mut way, &mut Pasts::default())?;
-                Ok(vec![Found::Completion {
+                Found::Completion {
                     tokens: tokens.len(),
                     log_probability: sum(&given),
                     greedy: given.iter().all(|one| one.first),
-                }])
+                }
             }
-            Item::Choices(choices) => Ok(vec![self.choices(choices)?]),
-        }
+            Item::Choices(choices) => self.choices(choices)?,
+        };
+        tell();
+        Ok(vec![found])
     }
 
     fn choices(&self, item: &Choices) -> anyhow::Result<Found> {
@@ -218,18 +228,24 @@ impl Scoring<'_> {
         Ok((tokens, given))
     }
 
-    /// A text window by window.
-    fn text(&self, text: &str) -> anyhow::Result<Vec<Found>> {
-        let (model, tokenizer) = (&self.decoder.model, &self.decoder.tokenizer);
+    /// A text in tokens that are read together; what is too short to be scored is left out.
+    fn windows(&self, text: &str) -> Vec<Vec<u32>> {
+        let tokenizer = &self.decoder.tokenizer;
         let start: Vec<u32> = tokenizer.start_of_text().into_iter().collect();
         let tokens = tokenizer.encode(text);
         // A mark that stands in the text is not written twice.
         let tokens = tokens.strip_prefix(&*start).unwrap_or(&tokens);
         let windows = tokens.chunks(self.window - start.len());
         let windows = windows.map(|window| [&start, window].concat());
+        windows.filter(|window| window.len() > 1).collect()
+    }
+
+    /// A text window by window.
+    fn text(&self, text: &str, tell: &mut dyn FnMut()) -> anyhow::Result<Vec<Found>> {
+        let model = &self.decoder.model;
         let vocab = model.shape().vocab;
         let mut all = Vec::new();
-        for window in windows.filter(|window| window.len() > 1) {
+        for window in self.windows(text) {
             let mut stream = model.stream();
             let mut log_probability = 0.0;
             for (at, piece) in window[..window.len() - 1].chunks(PIECE).enumerate() {
@@ -249,6 +265,7 @@ impl Scoring<'_> {
                 tokens: window.len() - 1,
                 log_probability,
             });
+            tell();
         }
         anyhow::ensure!(!all.is_empty(), "a text has fewer than two tokens");
         Ok(all)

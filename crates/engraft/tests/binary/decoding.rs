@@ -233,6 +233,39 @@ fn a_row_names_its_own_condition() {
 }
 
 #[test]
+fn texts_are_taken_by_the_name_they_were_pulled_under() {
+    let place = place();
+    let told = |verb: &str, data: &str| {
+        let mut command = place.command(&[verb, "--model", "tiny.gguf", "--data", data]);
+        Told::by(command.env("ENGRAFT_HOME", place.path("store")))
+    };
+    let pull = "is not here yet; run `engraft pull wikitext-2`";
+    for verb in ["score", "probe"] {
+        told(verb, "wikitext-2/test").is_one_error(1, &["`wikitext-2/test`", pull]);
+    }
+    let row = r#"{"text": "the cat sat on the mat"}"#;
+    place.write(
+        "store/data/known-facts/known.jsonl",
+        format!("{row}\n{row}\n"),
+    );
+    let scored = told("score", "known-facts").done();
+    assert!(
+        scored.starts_with("known.jsonl: perplexity of a token"),
+        "{scored}"
+    );
+    let probed = told("probe", "known-facts").done();
+    assert!(probed.contains("perplexity"), "{probed}");
+    for (name, bytes) in [("valid.txt", 1_121_681), ("test.txt", 1_256_449)] {
+        let name = format!("store/data/wikitext-2/{name}");
+        place.write(&name, "");
+        let file = std::fs::File::options().write(true).open(place.path(&name));
+        file.and_then(|file| file.set_len(bytes)).expect("a file");
+    }
+    let parts = "several files; name one of them: wikitext-2/valid or wikitext-2/test";
+    told("score", "wikitext-2").is_one_error(1, &["--data: `wikitext-2`", parts]);
+}
+
+#[test]
 fn heads_are_scored_tried_and_silenced() {
     let place = place();
     llama_with_facts(&place);
@@ -264,8 +297,19 @@ fn heads_are_scored_tried_and_silenced() {
     ];
     let told = place.engraft(&heads).done();
     assert!(
-        told.contains("memory heads") && told.contains("1 random heads, mean of 2"),
+        told.contains("memory heads") && told.contains("scored on      2 facts"),
         "{told}"
+    );
+    let mean = told.split("1 random heads, mean of 2").nth(1).expect(&told);
+    let named: Vec<&str> = mean.lines().skip(1).map(str::trim_start).collect();
+    for (line, name) in named.iter().zip(["standard deviation", "least", "most"]) {
+        assert!(line.starts_with(name), "{told}");
+        assert_eq!(line.matches(" %").count(), 4, "{told}");
+    }
+    let scored = json(&place.read("heads.json"))["scored_on"].clone();
+    assert_eq!(
+        scored,
+        serde_json::json!(["what is the dog?", "is the dog?"])
     );
     let ask = [
         "generate",
@@ -342,9 +386,17 @@ fn graphs_heads_and_reports_are_made_used_and_belong_to_their_model() {
         "notes.txt",
         "--out",
     ];
-    place
-        .engraft(&[&build[..], &["graph.json"]].concat())
-        .done();
+    let built = place.engraft(&[&build[..], &["graph.json"]].concat());
+    let edges = json(&place.read("graph.json"))["edges"].clone();
+    let edges = edges.as_array().expect("edges");
+    let mute = edges.iter().filter(|edge| edge[2] == 0.0).count();
+    assert!(mute > 0, "the weights are drawn: some logits are negative");
+    let said = format!("{mute} of {} edges have no weight", edges.len());
+    assert!(built.err.contains(&said), "{said} {}", built.err);
+    built.done();
+    let negative = place.engraft(&[&build[..], &["negative.json", "--negative"]].concat());
+    assert!(!negative.err.contains("no weight"), "{}", negative.err);
+    negative.done();
     place
         .engraft(&[
             "graph",
@@ -564,7 +616,7 @@ fn what_the_verbs_cannot_use_is_one_error() {
     place.write("broken.json", "{");
     let model = ["--model", "tiny.gguf"];
     let decode = ["compare", "decode", "--model", "tiny.gguf", "--data"];
-    let cases: [(Vec<&str>, &[&str]); 9] = [
+    let cases: [(Vec<&str>, &[&str]); 10] = [
         (
             [&decode[..], &["bad.jsonl", "--methods", "greedy"]].concat(),
             &["bad.jsonl", "line 1", "context"],
@@ -576,6 +628,10 @@ fn what_the_verbs_cannot_use_is_one_error() {
         (
             [&["score"], &model[..], &["--data", "bad.jsonl"]].concat(),
             &["bad.jsonl", "line 1", "`text`"],
+        ),
+        (
+            [&["score"], &model[..], &["--data", "none/at-all"]].concat(),
+            &["none/at-all: cannot be read (", "check the path"],
         ),
         (
             [
@@ -613,7 +669,8 @@ fn what_the_verbs_cannot_use_is_one_error() {
         ),
     ];
     for (words, said) in cases {
-        place.refuses(&words, 1, said);
+        let told = place.refuses(&words, 1, said);
+        assert!(told.matches("os error").count() < 2, "{told}");
     }
     let unknown = [&decode[..], &["conflicts.jsonl", "--methods", "gredy"]].concat();
     place.refuses(&unknown, 2, &["gredy", "greedy"]);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use engraft_files::atomic::write_file;
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
         rows::rows,
     },
     say::say,
+    watch::Watch,
 };
 
 #[derive(Args)]
@@ -94,10 +94,10 @@ impl Decode {
             stops: &self.stop,
         };
         let answers = conflicts.len() * self.template.len() * methods.len();
-        let bar = ProgressBar::new(answers as u64);
-        let given = contest.run(&decoder, &mut || bar.inc(1));
+        let mut watch = Watch::new("compare", "answers", answers);
+        let given = contest.run(&decoder, &mut || watch.step());
         let given = given.with_context(|| self.data.display().to_string())?;
-        bar.finish_and_clear();
+        watch.end();
         let lines = contest.lines(&given);
         say(&format!(
             "{} questions, {} templates, {} methods; 95 % bootstrap intervals over questions\n{}",
