@@ -2,6 +2,7 @@
 
 mod gradient;
 mod load;
+mod look;
 mod pass;
 
 use engraft_files::LlamaSpec;

@@ -19,6 +19,20 @@ fn place() -> Workplace {
     place
 }
 
+/// Builds the graph of the notes into a file, the first of these words.
+fn graph(place: &Workplace, words: &[&str]) -> Told {
+    let build = [
+        "graph",
+        "build",
+        "--model",
+        "tiny.gguf",
+        "--corpus",
+        "notes.txt",
+        "--out",
+    ];
+    place.engraft(&[&build, words].concat())
+}
+
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
@@ -139,17 +153,7 @@ fn the_ledger_says_which_other_model_and_files_the_numbers_come_from() {
         "items.jsonl",
         r#"{"prompt": "the cat", "completion": " sat"}"#,
     );
-    let build = [
-        "graph",
-        "build",
-        "--model",
-        "tiny.gguf",
-        "--corpus",
-        "notes.txt",
-        "--out",
-        "g:1.json",
-    ];
-    place.engraft(&build).done();
+    graph(&place, &["g:1.json"]).done();
     let inputs = |more: &[&str]| -> Vec<(String, String)> {
         let words = [
             "score",
@@ -377,16 +381,7 @@ fn methods_are_compared_on_every_template_and_the_answers_are_kept() {
 #[test]
 fn graphs_heads_and_reports_are_made_used_and_belong_to_their_model() {
     let place = place();
-    let build = [
-        "graph",
-        "build",
-        "--model",
-        "tiny.gguf",
-        "--corpus",
-        "notes.txt",
-        "--out",
-    ];
-    let built = place.engraft(&[&build[..], &["graph.json"]].concat());
+    let built = graph(&place, &["graph.json"]);
     let edges = json(&place.read("graph.json"))["edges"].clone();
     let edges = edges.as_array().expect("edges");
     let mute = edges.iter().filter(|edge| edge[2] == 0.0).count();
@@ -394,7 +389,7 @@ fn graphs_heads_and_reports_are_made_used_and_belong_to_their_model() {
     let said = format!("{mute} of {} edges have no weight", edges.len());
     assert!(built.err.contains(&said), "{said} {}", built.err);
     built.done();
-    let negative = place.engraft(&[&build[..], &["negative.json", "--negative"]].concat());
+    let negative = graph(&place, &["negative.json", "--negative"]);
     assert!(!negative.err.contains("no weight"), "{}", negative.err);
     negative.done();
     place
