@@ -8,12 +8,18 @@ mod generate;
 mod graph;
 mod heads;
 mod ledger;
+mod lines;
+mod memory;
 mod methods;
 mod models;
 mod overshadow;
 mod probe;
 mod pull;
+mod recall;
+mod remember;
+mod repair;
 mod score;
+mod serve;
 mod teach;
 mod verbs;
 
@@ -74,6 +80,16 @@ enum Verb {
     Overshadow(overshadow::Guard),
     /// Build graphs of what follows what in texts, for `generate --method grad`.
     Graph(graph::Graphs),
+    /// Repair an issue of a repository, with a memory that grows: `engraft repair --repo DIR --issue FILE`.
+    Repair(Box<repair::Repair>),
+    /// Keep something for later: `engraft remember "Tests need Python 3.11"`.
+    Remember(remember::Remember),
+    /// Find what was kept: `engraft recall "which Python"`.
+    Recall(recall::Recall),
+    /// Read, edit, take away and compare what is remembered.
+    Memory(memory::Memory),
+    /// Offer the memory to other programs.
+    Serve(serve::Serve),
     /// List every method, or show one: what it is for, its settings, its source, its evidence.
     Methods(methods::Methods),
     /// Look at what past runs gained, kept and spilled.
@@ -230,6 +246,11 @@ fn dispatch(matches: &ArgMatches, typed: &[std::ffi::OsString]) -> anyhow::Resul
         Verb::Heads(heads) => heads.run(),
         Verb::Overshadow(guard) => guard.run(),
         Verb::Graph(graph) => graph.run(),
+        Verb::Repair(repair) => repair.run(),
+        Verb::Remember(remember) => remember.run(),
+        Verb::Recall(recall) => recall.run(),
+        Verb::Memory(memory) => memory.run(),
+        Verb::Serve(serve) => serve.run(),
         Verb::Methods(methods) => methods.run(),
         Verb::Ledger(ledger) => ledger.run(),
         Verb::Pull(pull) => pull.run(),

@@ -8,6 +8,7 @@ pub use burn::tensor::Device;
 pub use engraft_continual as continual;
 pub use engraft_decode as decode;
 pub use engraft_distill as distill;
+pub use engraft_memory as memory;
 pub use engraft_method as method;
 pub use engraft_nets as nets;
 pub use engraft_ops as ops;
@@ -15,6 +16,7 @@ pub use engraft_probe as probe;
 pub use engraft_runtime as runtime;
 pub use engraft_train as train;
 
+pub mod agents;
 pub mod augment;
 pub mod cli;
 pub mod compare;

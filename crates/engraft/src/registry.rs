@@ -18,6 +18,7 @@ pub fn methods() -> Vec<Method> {
             .into_iter()
             .map(|entry| entry.method),
     );
+    all.extend(engraft_agents::methods::all());
     all.extend([
         engraft_probe::capacity::METHOD,
         engraft_probe::priming::METHOD,

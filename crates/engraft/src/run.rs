@@ -179,7 +179,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
 }
 
 /// The first Ctrl-C stops after a checkpoint, the second at once.
-fn on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())

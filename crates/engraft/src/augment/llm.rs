@@ -1,10 +1,17 @@
 //! Dialogues and paraphrases written by any OpenAI-compatible server.
 
-use std::{thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use engraft_agents::{
+    ChatError, ChatModel, Request,
+    chat::{
+        says,
+        server::{Patience, Server},
+    },
+};
 use engraft_train::data::{Fact, Turn};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A server and the model to ask there.
 pub struct Llm {
@@ -17,13 +24,12 @@ pub struct Llm {
     pub turns: usize,
 }
 
-/// How often one fact is tried, and what is waited before the second time; it doubles.
+/// How often a model is asked for one fact until it writes what it was asked for.
 const TRIES: u32 = 4;
+/// What is waited before a request that failed is sent again; it doubles.
 const WAIT: Duration = Duration::from_millis(500);
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// The most bytes of an answer that are read.
-const LONGEST: u64 = 4 << 20;
+/// Most tokens of an answer.
+const MOST_TOKENS: u64 = 4096;
 
 /// What is asked of the model.
 const TASK: &str = "You write training material. Reply with one JSON object and nothing else: \
@@ -50,12 +56,6 @@ struct Said {
     answer: String,
 }
 
-/// Why a try failed, and whether another may help.
-struct Failure {
-    problem: String,
-    passing: bool,
-}
-
 impl Llm {
     /// What an answer about a fact depends on.
     pub fn asked(&self, fact: &Fact) -> String {
@@ -67,24 +67,16 @@ impl Llm {
     /// # Errors
     /// If the server cannot be reached, refuses, or keeps writing something else.
     pub fn write(&self, fact: Fact) -> anyhow::Result<Fact> {
-        let mut wait = WAIT;
-        let mut problem = String::new();
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                thread::sleep(wait);
-                wait *= 2;
-            }
-            match self.ask(&fact) {
-                Ok(written) => return Ok(self.add(fact, written)),
-                Err(failure) => {
-                    problem = failure.problem;
-                    if !failure.passing {
-                        break;
-                    }
-                }
+        for _ in 0..TRIES {
+            if let Some(written) = parse(&self.ask(&fact)?) {
+                return Ok(self.add(fact, written));
             }
         }
-        anyhow::bail!("{}: {problem}", self.url)
+        anyhow::bail!(
+            "{}: {} did not write the JSON object it was asked for; try another model",
+            self.url,
+            self.model
+        )
     }
 
     /// Statements that do not hold the answer once are left out, and whatever would train on what is
@@ -112,70 +104,29 @@ impl Llm {
         fact
     }
 
-    fn ask(&self, fact: &Fact) -> Result<Written, Failure> {
+    fn ask(&self, fact: &Fact) -> Result<String, ChatError> {
         let task = format!(
             "Statement: {}\nAnswer words: {}\nDialogue turns: {}\nParaphrases: 3\nHeld-out \
              sentences: 2",
             fact.fact, fact.answer, self.turns
         );
-        let body = json!({
-            "model": self.model,
-            "messages": [
-                { "role": "system", "content": TASK },
-                { "role": "user", "content": task },
-            ],
-            "temperature": 0.7,
-            "stream": false,
-        });
-        let reply = self.post(&body)?;
-        let content = reply["choices"][0]["message"]["content"].as_str();
-        let content = content.ok_or_else(|| Failure {
-            problem: "answered without `choices[0].message.content`; is this an OpenAI-compatible \
-                      chat server?"
-                .to_owned(),
-            passing: false,
+        let server = Server {
+            url: self.url.clone(),
+            model: self.model.clone(),
+            key: self.key.clone(),
+            patience: Patience {
+                tries: TRIES,
+                first_wait: WAIT,
+                ..Patience::default()
+            },
+            stop: Arc::default(),
+        };
+        let answer = server.ask(&Request {
+            messages: vec![says("system", TASK), says("user", task)],
+            temperature: 0.7,
+            max_tokens: MOST_TOKENS,
         })?;
-        parse(content).ok_or_else(|| Failure {
-            problem: format!(
-                "{} did not write the JSON object it was asked for; try another model",
-                self.model
-            ),
-            passing: true,
-        })
-    }
-
-    fn post(&self, body: &Value) -> Result<Value, Failure> {
-        let url = format!("{}/chat/completions", self.url.trim_end_matches('/'));
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .build()
-            .new_agent();
-        let mut request = agent.post(&url);
-        if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {key}"));
-        }
-        let mut reply = request.send_json(body).map_err(|error| Failure {
-            problem: format!("cannot be reached ({error}); check the address and the server"),
-            passing: true,
-        })?;
-        let status = reply.status().as_u16();
-        let body = reply.body_mut().with_config().limit(LONGEST);
-        let text = body.read_to_string().map_err(|error| Failure {
-            problem: format!("broke off its answer ({error})"),
-            passing: true,
-        })?;
-        if status != 200 {
-            let said: String = text.chars().take(200).collect();
-            return Err(Failure {
-                problem: format!("answered {status}: {}", said.trim()),
-                passing: status == 429 || status >= 500,
-            });
-        }
-        serde_json::from_str(&text).map_err(|error| Failure {
-            problem: format!("answered something that is not JSON ({error})"),
-            passing: false,
-        })
+        Ok(answer.text)
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
+use engraft_agents::chat::says;
 use engraft_decode::{AnswerError, DecodeEntry, Ended, Go, Pasts};
 use engraft_files::Message;
 use rustyline::{DefaultEditor, error::ReadlineError};
@@ -86,7 +87,7 @@ impl Chat {
         let begin: Vec<Message> = self
             .system
             .iter()
-            .map(|text| says("system", text))
+            .map(|text| says("system", text.as_str()))
             .collect();
         let mut messages = begin.clone();
         let mut pasts = Pasts::default();
@@ -103,7 +104,7 @@ impl Chat {
                     messages.clone_from(&begin);
                     continue;
                 }
-                _ => messages.push(says("user", &line)),
+                _ => messages.push(says("user", line.as_str())),
             }
             stopped.store(false, Ordering::Relaxed);
             let asked = Asked::conversation(&decoder.tokenizer, &messages)?;
@@ -125,7 +126,7 @@ impl Chat {
             say(&format!("{}\n", answered.rest()));
             match done {
                 Ok(ended) => {
-                    messages.push(says("assistant", &answered.whole()));
+                    messages.push(says("assistant", answered.whole()));
                     if ended == Ended::Full {
                         note("The model's context is full; /new begins a shorter conversation.");
                     }
@@ -144,13 +145,6 @@ impl Chat {
         }
         signal_hook::low_level::unregister(handler);
         Ok(())
-    }
-}
-
-fn says(role: &str, content: &str) -> Message {
-    Message {
-        role: role.to_owned(),
-        content: content.to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! decoding.
 
 mod decode;
+mod repair;
 
 use std::path::PathBuf;
 
@@ -44,12 +45,16 @@ pub(super) struct Compare {
 enum Other {
     /// Compare decoding methods on conflicts of memory and context, template by template.
     Decode(decode::Decode),
+    /// Compare memories on issues to repair.
+    Repair(Box<repair::Repair>),
 }
 
 impl Compare {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        if let Some(Other::Decode(decode)) = self.other {
-            return decode.run();
+        match self.other {
+            Some(Other::Decode(decode)) => return decode.run(),
+            Some(Other::Repair(repair)) => return repair.run(),
+            None => {}
         }
         let recipe = self.recipe.context("name a recipe")?;
         for method in &self.methods {

@@ -1,0 +1,196 @@
+//! Agents as the program offers them: models by address or from here, a place that runs commands, a memory.
+
+pub mod contest;
+mod local;
+pub mod memory;
+pub mod tasks;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use clap::Args;
+use engraft_agents::{
+    ChatModel, Executor,
+    chat::{
+        meter::{Budget, Price},
+        server::{Patience, Server},
+    },
+    execute::{Limits, Sandbox, Unsandboxed},
+};
+
+use local::Local;
+
+/// Who answers.
+#[derive(Args, Clone, Debug)]
+pub struct LlmFlags {
+    /// An OpenAI-compatible server: http://127.0.0.1:8080/v1. Without one, --model is a model of this machine. The key,
+    /// if it wants one, is read from ENGRAFT_LLM_KEY.
+    #[arg(long, value_name = "URL")]
+    llm: Option<String>,
+    /// The model that writes scripts and patches: its name at the server, or a model folder, a GGUF file or the name of
+    /// a pulled model.
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// The model that judges, reviews and advises [default: the same].
+    #[arg(long, value_name = "NAME")]
+    second_model: Option<String>,
+    /// The server of the second model [default: the same]. Its key: ENGRAFT_SECOND_LLM_KEY.
+    #[arg(long, value_name = "URL", requires = "second_model")]
+    second_llm: Option<String>,
+    /// Dollars a million tokens in and out, as 3/15, for the account.
+    #[arg(long, value_name = "IN/OUT", value_parser = Price::parse, default_value = "0/0")]
+    price: Price,
+    /// The same of the second model [default: the same].
+    #[arg(long, value_name = "IN/OUT", value_parser = Price::parse)]
+    second_price: Option<Price>,
+    /// Most tokens of one answer.
+    #[arg(long, default_value_t = 12_288)]
+    max_tokens: u64,
+    /// Seconds before a request that failed is sent again; they double.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    retry_wait: f64,
+    /// How often one request is sent at most.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    tries: u32,
+    /// Seconds that one answer may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0, value_parser = seconds)]
+    answer_time: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse::<f64>()
+        .ok()
+        .filter(|number| (0.0..=86_400.0).contains(number));
+    number.ok_or_else(|| "seconds are a number from 0 to 86400".to_owned())
+}
+
+/// Both models with their prices.
+pub struct Models {
+    pub main: (Box<dyn ChatModel>, Price),
+    pub second: (Box<dyn ChatModel>, Price),
+    pub max_tokens: u64,
+}
+
+impl LlmFlags {
+    /// # Errors
+    /// A model of this machine that is not there or cannot hold a conversation.
+    pub fn models(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Models> {
+        let second_name = self.second_model.as_ref().unwrap_or(&self.model);
+        let second_url = self.second_llm.as_ref().or(self.llm.as_ref());
+        let key = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
+        let main_key = key("ENGRAFT_LLM_KEY");
+        let second_key = key("ENGRAFT_SECOND_LLM_KEY").or_else(|| main_key.clone());
+        // A key goes to the server it is meant for, and to no other.
+        let second_key = match self.second_llm.is_none() || self.second_llm == self.llm {
+            true => second_key,
+            false => key("ENGRAFT_SECOND_LLM_KEY"),
+        };
+        Ok(Models {
+            main: (
+                self.model(self.llm.as_ref(), &self.model, main_key, stop)?,
+                self.price,
+            ),
+            second: (
+                self.model(second_url, second_name, second_key, stop)?,
+                self.second_price.unwrap_or(self.price),
+            ),
+            max_tokens: self.max_tokens,
+        })
+    }
+
+    fn model(
+        &self,
+        url: Option<&String>,
+        name: &str,
+        key: Option<String>,
+        stop: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Box<dyn ChatModel>> {
+        Ok(match url {
+            None => Box::new(Local::load(name, stop.clone())?),
+            Some(url) => Box::new(Server {
+                url: url.clone(),
+                model: name.to_owned(),
+                key,
+                patience: Patience {
+                    tries: self.tries,
+                    first_wait: Duration::from_secs_f64(self.retry_wait),
+                    answer: Duration::from_secs_f64(self.answer_time.max(0.001)),
+                    ..Patience::default()
+                },
+                stop: stop.clone(),
+            }),
+        })
+    }
+}
+
+/// Where a run ends by itself.
+#[derive(Args, Clone, Debug)]
+pub struct BudgetFlags {
+    /// End after so many dollars (see --price); the best patch so far is kept.
+    #[arg(long, value_name = "DOLLARS")]
+    max_cost: Option<f64>,
+    /// End after so many tokens, prompts and answers together.
+    #[arg(long, value_name = "N")]
+    max_total_tokens: Option<u64>,
+    /// End after so many requests.
+    #[arg(long, value_name = "N")]
+    max_calls: Option<u64>,
+    /// End after so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    max_time: Option<f64>,
+}
+
+impl BudgetFlags {
+    pub fn budget(&self) -> Budget {
+        Budget {
+            cost: self.max_cost,
+            tokens: self.max_total_tokens,
+            calls: self.max_calls,
+            seconds: self.max_time,
+        }
+    }
+}
+
+/// Where commands run.
+#[derive(Args, Clone, Debug)]
+pub struct ExecuteFlags {
+    /// The interpreter that runs scripts: a name, or a path such as that of the project's virtual environment.
+    #[arg(long, default_value = "python3")]
+    python: String,
+    /// A folder that scripts may read beside the repository. Repeatable.
+    #[arg(long, value_name = "DIR")]
+    readable: Vec<PathBuf>,
+    /// Seconds that one script may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
+    test_time: f64,
+    /// Run scripts without a sandbox: they can do what you can do.
+    #[arg(long)]
+    unsandboxed: bool,
+}
+
+impl ExecuteFlags {
+    pub fn python(&self) -> &str {
+        &self.python
+    }
+
+    /// # Errors
+    /// Without a sandbox, unless that is what was asked for.
+    pub fn executor(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Executor>> {
+        let limits = Limits {
+            time: Duration::from_secs_f64(self.test_time),
+            ..Limits::default()
+        };
+        if self.unsandboxed {
+            return Ok(Box::new(Unsandboxed::new(limits).stopped_by(stop.clone())));
+        }
+        let sandbox = Sandbox::new(limits)?.stopped_by(stop.clone());
+        let readable = self.readable.iter();
+        Ok(Box::new(
+            readable.fold(sandbox, |sandbox, folder| sandbox.readable(folder)),
+        ))
+    }
+}

@@ -1,0 +1,94 @@
+//! Where a memory is, and what finds its way in it.
+
+use std::path::Path;
+
+use anyhow::Context;
+use burn::tensor::Device;
+use clap::Args;
+use engraft_memory::{
+    Embedder, MemoryError, Store,
+    store::{is_database, open, open_existing},
+};
+use engraft_nets::bert::SentenceEncoder;
+
+use crate::store;
+
+/// Which memory.
+#[derive(Args, Clone, Debug)]
+pub struct StoreFlags {
+    /// The file of the memory, or postgres://USER@HOST/DATABASE in builds with `--features postgres` [default:
+    /// memory.db in the folder of ENGRAFT_HOME].
+    #[arg(long, value_name = "FILE|URL", global = true)]
+    store: Option<String>,
+}
+
+impl StoreFlags {
+    /// The memory that is named, or that of the user.
+    pub fn place(&self) -> anyhow::Result<String> {
+        match &self.store {
+            Some(place) => Ok(place.clone()),
+            None => {
+                let path = store::Store::of_user()?.root().join("memory.db");
+                Ok(path.to_string_lossy().into_owned())
+            }
+        }
+    }
+
+    /// Opens it to write; it is made if it is not there.
+    pub fn open(&self) -> anyhow::Result<Box<dyn Store>> {
+        let place = self.place()?;
+        let folder = Path::new(&place).parent().filter(|_| !is_database(&place));
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        Ok(open(&place)?)
+    }
+
+    /// Opens one that is there.
+    pub fn existing(&self) -> anyhow::Result<Box<dyn Store>> {
+        let place = self.place()?;
+        anyhow::ensure!(
+            is_database(&place) || Path::new(&place).exists(),
+            "{place}: there is no memory yet; `engraft remember` begins one"
+        );
+        Ok(open_existing(&place)?)
+    }
+
+    /// The one that is named, or another place.
+    pub fn or(&self, place: &Path) -> Self {
+        let other = || place.to_string_lossy().into_owned();
+        Self {
+            store: self.store.clone().or_else(|| Some(other())),
+        }
+    }
+}
+
+/// A sentence encoder as memories use it.
+pub struct Encoder(SentenceEncoder);
+
+impl Encoder {
+    /// Models are pulled and embeddings kept under this name.
+    pub const NAME: &'static str = "minilm-l6";
+
+    /// The pulled encoder, or `None` if it is not here: recall goes by words alone then.
+    pub fn of_user() -> anyhow::Result<Option<Self>> {
+        match store::find(Self::NAME) {
+            store::Found::Here(folder) => {
+                let encoder = SentenceEncoder::load(&folder, &Device::default())?;
+                Ok(Some(Self(encoder)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Embedder for Encoder {
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, MemoryError> {
+        Ok(self.0.encode(texts))
+    }
+}
