@@ -5,7 +5,7 @@ use tree_sitter::Node;
 
 use super::{
     syntax_error,
-    tree::{is_text_statement, parse, statements},
+    tree::{is_text_statement, parse},
 };
 
 const INDENT: &str = "    ";
@@ -16,7 +16,8 @@ const INDENT: &str = "    ";
 /// The official vote parses with Python's own `ast` and prints that tree. The two forms differ in text
 /// (`f ( x )` here), which does not matter to a comparison, and in what counts as equal: the tree forgets
 /// redundant parentheses, trailing commas, the kind of quotes, the spelling of numbers and which texts
-/// were written side by side; here these still tell programs apart.
+/// were written side by side; here these still tell programs apart. Texts that follow a docstring and do
+/// nothing go with it here, since one of them would be the docstring of what is left.
 pub fn without_comments_and_docstrings(source: &str) -> Option<String> {
     if syntax_error(source).is_some() {
         return None;
@@ -27,6 +28,7 @@ pub fn without_comments_and_docstrings(source: &str) -> Option<String> {
         done: String::new(),
         line: String::new(),
         depth: 0,
+        only_docstrings: true,
     };
     let mut cursor = tree.walk();
     let mut open: Vec<Node<'_>> = Vec::new();
@@ -53,6 +55,8 @@ struct Printer<'a> {
     done: String,
     line: String,
     depth: usize,
+    /// The module, class or function at hand has held nothing but docstrings up to here.
+    only_docstrings: bool,
 }
 
 impl Printer<'_> {
@@ -67,16 +71,14 @@ impl Printer<'_> {
             "block" => {
                 self.end_line();
                 self.depth += 1;
-                if node.start_byte() == node.end_byte() {
-                    return false;
-                }
+                self.only_docstrings = parent.is_some_and(|owner| {
+                    matches!(owner.kind(), "class_definition" | "function_definition")
+                });
             }
             _ if in_block => {
                 self.end_line();
-                if is_docstring(node, open, self.source) {
-                    if statements(open[open.len() - 1]).len() == 1 && open.len() > 1 {
-                        self.token("pass");
-                    }
+                self.only_docstrings &= is_text_statement(node, self.source);
+                if self.only_docstrings {
                     return false;
                 }
             }
@@ -92,6 +94,9 @@ impl Printer<'_> {
     fn leave(&mut self, node: Node<'_>) {
         match node.kind() {
             "block" => {
+                if std::mem::take(&mut self.only_docstrings) {
+                    self.token("pass");
+                }
                 self.end_line();
                 self.depth -= 1;
             }
@@ -122,21 +127,6 @@ fn is_block(node: Node<'_>) -> bool {
     matches!(node.kind(), "module" | "block")
 }
 
-/// A text that is the first statement of a module, class or function.
-fn is_docstring(statement: Node<'_>, open: &[Node<'_>], source: &str) -> bool {
-    let documented = match open {
-        [_module] => true,
-        [.., owner, _block] => matches!(owner.kind(), "class_definition" | "function_definition"),
-        [] => false,
-    };
-    documented
-        && is_text_statement(statement, source)
-        && open
-            .last()
-            .and_then(|block| statements(*block).first().copied())
-            == Some(statement)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -165,6 +155,19 @@ mod tests {
     #[test]
     fn a_body_that_was_only_a_docstring_is_pass() {
         assert_eq!(normal("def f():\n    'd'\n"), normal("def f(): pass\n"));
+        assert_eq!(
+            normal("def f():\n    'd'; 'e'\n"),
+            normal("def f(): pass\n")
+        );
+    }
+
+    #[test]
+    fn a_text_after_a_docstring_is_none_of_what_is_left() {
+        assert_eq!(normal("'d'\n'e'\nx = 1\n'f'\n"), "x = 1\n'f'\n");
+        assert_eq!(
+            normal("class K:\n    'd'\n    'e'\n    def f(): 'd'\n    'f'\n"),
+            "class K :\n    def f ( ) :\n        pass\n    'f'\n"
+        );
     }
 
     #[test]
