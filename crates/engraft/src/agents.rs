@@ -1,12 +1,14 @@
 //! Agents as the program offers them: models by address or from here, a place that runs commands, a memory.
 
 pub mod contest;
+mod grade;
 mod local;
 pub mod memory;
 pub mod tasks;
 
 use std::{
-    path::PathBuf,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -14,18 +16,20 @@ use std::{
 use clap::Args;
 use engraft_agents::{
     ChatModel, Executor,
+    batch::Batch,
     chat::{
-        meter::{Budget, Price},
+        meter::{Budget, Meter, Price},
         server::{Patience, Server},
     },
     execute::{Limits, Sandbox, Unsandboxed},
+    methods::experepair::{ExpeRepair, SharedStore},
 };
 
 use local::Local;
 
 /// Who answers.
 #[derive(Args, Clone, Debug)]
-pub struct LlmFlags {
+struct LlmFlags {
     /// An OpenAI-compatible server: http://127.0.0.1:8080/v1. Without one, --model is a model of this machine. The key,
     /// if it wants one, is read from ENGRAFT_LLM_KEY.
     #[arg(long, value_name = "URL")]
@@ -69,16 +73,16 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// Both models with their prices.
-pub struct Models {
-    pub main: (Box<dyn ChatModel>, Price),
-    pub second: (Box<dyn ChatModel>, Price),
-    pub max_tokens: u64,
+struct Models {
+    main: (Box<dyn ChatModel>, Price),
+    second: (Box<dyn ChatModel>, Price),
+    max_tokens: u64,
 }
 
 impl LlmFlags {
     /// # Errors
     /// A model of this machine that is not there or cannot hold a conversation.
-    pub fn models(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Models> {
+    fn models(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Models> {
         let second_name = self.second_model.as_ref().unwrap_or(&self.model);
         let second_url = self.second_llm.as_ref().or(self.llm.as_ref());
         let key = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
@@ -129,7 +133,7 @@ impl LlmFlags {
 
 /// Where a run ends by itself.
 #[derive(Args, Clone, Debug)]
-pub struct BudgetFlags {
+struct BudgetFlags {
     /// End after so many dollars (see --price); the best patch so far is kept.
     #[arg(long, value_name = "DOLLARS")]
     max_cost: Option<f64>,
@@ -145,7 +149,7 @@ pub struct BudgetFlags {
 }
 
 impl BudgetFlags {
-    pub fn budget(&self) -> Budget {
+    fn budget(&self) -> Budget {
         Budget {
             cost: self.max_cost,
             tokens: self.max_total_tokens,
@@ -157,7 +161,7 @@ impl BudgetFlags {
 
 /// Where commands run.
 #[derive(Args, Clone, Debug)]
-pub struct ExecuteFlags {
+struct ExecuteFlags {
     /// The interpreter that runs scripts: a name, or a path such as that of the project's virtual environment.
     #[arg(long, default_value = "python3")]
     python: String,
@@ -173,13 +177,9 @@ pub struct ExecuteFlags {
 }
 
 impl ExecuteFlags {
-    pub fn python(&self) -> &str {
-        &self.python
-    }
-
     /// # Errors
     /// Without a sandbox, unless that is what was asked for.
-    pub fn executor(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Executor>> {
+    fn executor(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Executor>> {
         let limits = Limits {
             time: Duration::from_secs_f64(self.test_time),
             ..Limits::default()
@@ -192,5 +192,88 @@ impl ExecuteFlags {
         Ok(Box::new(
             readable.fold(sandbox, |sandbox, folder| sandbox.readable(folder)),
         ))
+    }
+}
+
+/// What an agent works with: who answers, where it ends, where its commands run.
+#[derive(Args, Clone, Debug)]
+pub struct Means {
+    #[command(flatten)]
+    llm: LlmFlags,
+    #[command(flatten)]
+    budget: BudgetFlags,
+    #[command(flatten)]
+    execute: ExecuteFlags,
+}
+
+impl Means {
+    /// # Errors
+    /// Without a sandbox, or without a model.
+    pub fn ready(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Ready> {
+        Ok(Ready {
+            executor: self.execute.executor(stop)?,
+            models: self.llm.models(stop)?,
+            budget: self.budget.budget(),
+            python: self.execute.python.clone(),
+            stop: stop.clone(),
+        })
+    }
+
+    /// What can be said before any work: that commands have a place to run in.
+    ///
+    /// # Errors
+    /// Without a sandbox, unless that is what was asked for.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.execute.executor(&Arc::default()).map(drop)
+    }
+
+    /// Paths from a folder on; a bare name of an interpreter or a model stays a name.
+    #[must_use]
+    pub fn at(mut self, folder: &Path) -> Self {
+        let readable = self.execute.readable.iter();
+        self.execute.readable = readable.map(|path| folder.join(path)).collect();
+        for name in [&mut self.execute.python, &mut self.llm.model] {
+            let there = folder.join(&name);
+            if name.contains('/') && there.exists() {
+                *name = there.to_string_lossy().into_owned();
+            }
+        }
+        self
+    }
+}
+
+/// Models loaded, a place to run commands in.
+pub struct Ready {
+    executor: Box<dyn Executor>,
+    models: Models,
+    budget: Budget,
+    python: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl Ready {
+    /// A run of issues in a folder, with an account of its own.
+    pub fn batch<'a>(
+        &'a self,
+        out: &'a Path,
+        store: Option<&'a SharedStore>,
+        settings: &'a ExpeRepair,
+        jobs: u16,
+    ) -> Batch<'a> {
+        let models = &self.models;
+        Batch {
+            out,
+            main: (models.main.0.as_ref(), models.main.1),
+            second: (models.second.0.as_ref(), models.second.1),
+            executor: self.executor.as_ref(),
+            python: &self.python,
+            max_tokens: models.max_tokens,
+            store,
+            settings,
+            meter: Arc::new(Meter::new(self.budget, BTreeMap::new())),
+            budget: Budget::default(),
+            jobs: jobs.into(),
+            stop: self.stop.clone(),
+        }
     }
 }

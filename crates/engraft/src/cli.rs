@@ -30,7 +30,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 use crate::{
     recipe::{Override, Recipe},
     run::{Options, was_stopped},
-    say::note,
+    say::{note, sentence},
 };
 
 /// Accumulate knowledge in models, and measure what each step gained, kept and spilled.
@@ -256,18 +256,6 @@ fn dispatch(matches: &ArgMatches, typed: &[std::ffi::OsString]) -> anyhow::Resul
         Verb::Pull(pull) => pull.run(),
         Verb::Models(models) => models.run(),
     }
-}
-
-/// An error and its causes. Many errors say their cause themselves; nothing is said twice.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut sentence = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !sentence.contains(&cause) {
-            let gap = if sentence.is_empty() { "" } else { ": " };
-            sentence.push_str(&format!("{gap}{cause}"));
-        }
-    }
-    sentence
 }
 
 fn complain(error: &anyhow::Error, code: u8) -> ExitCode {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use data::Data;
 pub use model::Model;
-pub use step::{Output, Save, Step, Work};
+pub use step::{ModelStep, Output, RepairStep, Save, Step, Work};
 
 use crate::recipe::{Complaints, Recipe, Section};
 use engraft_nets::Tokenizer;
@@ -86,7 +86,10 @@ fn resolve(
     let empty = Value::Null;
     let data_section = Section::new("data", root.raw("data").unwrap_or(&empty), complaints);
     let model_section = Section::new("models", root.raw("models").unwrap_or(&empty), complaints);
-    let steps = root.need::<Vec<Value>>("steps", "a list of train, distill, teach, prune or probe");
+    let steps = root.need::<Vec<Value>>(
+        "steps",
+        "a list of train, distill, teach, prune, probe or repair",
+    );
     root.finish();
     let (data_section, model_section) = (data_section?, model_section?);
 
@@ -106,7 +109,7 @@ fn resolve(
         complaints,
     );
     let known = step::Known::new(&data, &models, tokenizer.as_ref());
-    let steps = step::resolve(&steps?, known, seed, complaints);
+    let steps = step::resolve(&steps?, known, &recipe.directory, seed, complaints);
     if !complaints.is_empty() {
         return None;
     }

@@ -1,5 +1,6 @@
 //! A recipe as the user wrote it: what data, what models, what steps. Nothing is filled in yet.
 
+mod keys;
 mod overrides;
 mod section;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+pub use keys::flags;
 pub use overrides::Override;
 pub use section::{Complaints, Section, said};
 

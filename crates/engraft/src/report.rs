@@ -71,24 +71,27 @@ fn page(plan: &Plan, results: &[StepResult]) -> anyhow::Result<String> {
     let trained: f64 = entries.iter().map(|entry| entry.trained_seconds).sum();
     let memory = entries.iter().filter_map(|entry| entry.peak_memory).max();
     let tokens: u64 = entries.iter().map(|entry| entry.tokens).sum();
-    let cards = [
-        Card {
-            value: entries.len().to_string(),
-            label: "steps".to_owned(),
-        },
-        Card {
-            value: duration(trained),
-            label: "of training".to_owned(),
-        },
-        Card {
-            value: counted(tokens),
-            label: "tokens or images trained on".to_owned(),
-        },
-        Card {
-            value: memory.map_or("–".to_owned(), megabytes),
-            label: "peak memory".to_owned(),
-        },
+    // A step without a model of its own asks one.
+    let trains = entries.iter().any(|entry| entry.parameters > 0);
+    let card = |value: String, label: &str| Card {
+        value,
+        label: label.to_owned(),
+    };
+    let mut cards = vec![
+        card(entries.len().to_string(), "steps"),
+        card(
+            duration(trained),
+            if trains { "of training" } else { "of work" },
+        ),
+        card(
+            counted(tokens),
+            match trains {
+                true => "tokens or images trained on",
+                false => "tokens read and written by models",
+            },
+        ),
     ];
+    cards.extend(memory.map(|bytes| card(megabytes(bytes), "peak memory")));
     let rows: Vec<Row> = entries
         .iter()
         .enumerate()
@@ -117,12 +120,16 @@ fn page(plan: &Plan, results: &[StepResult]) -> anyhow::Result<String> {
 }
 
 fn subtitle(entries: &[&Entry]) -> String {
-    let models: BTreeSet<u64> = entries.iter().map(|entry| entry.parameters).collect();
+    let models = entries.iter().map(|entry| entry.parameters);
+    let models: BTreeSet<u64> = models.filter(|count| *count > 0).collect();
     let sizes: Vec<String> = models.into_iter().rev().map(counted).collect();
-    format!(
-        "Models of {} parameters; every number with its interval.",
-        sizes.join(" and ")
-    )
+    match sizes[..] {
+        [] => "Every number with its interval.".to_owned(),
+        _ => format!(
+            "Models of {} parameters; every number with its interval.",
+            sizes.join(" and ")
+        ),
+    }
 }
 
 /// How to read the table, naming what the columns measure here.
@@ -170,6 +177,7 @@ fn row(index: usize, entry: &Entry) -> Row {
             }
             cell
         }
+        None if entry.parameters == 0 => nothing("–"),
         None => nothing("nothing was known before"),
     };
     let spill = entry.spill.as_ref().map_or_else(|| nothing("–"), cell);

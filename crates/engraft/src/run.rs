@@ -2,6 +2,7 @@
 
 mod make;
 pub mod place;
+mod repair;
 mod result;
 mod step;
 
@@ -23,7 +24,12 @@ use indexmap::IndexMap;
 
 pub use result::StepResult;
 
-use crate::{measure, plan::Plan, recipe::Recipe, say::say};
+use crate::{
+    measure,
+    plan::{Plan, Step},
+    recipe::Recipe,
+    say::say,
+};
 
 /// Where and how to run, from the command line.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +56,11 @@ impl Outcome {
     }
 }
 
-/// Ctrl-C between two steps.
+/// Ctrl-C between two steps, or between two issues of one.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped before the step `{before}`; run it again to continue there")]
+#[error("stopped at the step `{at}`; run it again to continue there")]
 pub struct Stopped {
-    before: String,
+    at: String,
 }
 
 /// Whether a run ended because it was told to.
@@ -119,7 +125,10 @@ pub fn execute(recipe: &Recipe, options: &Options) -> anyhow::Result<Outcome> {
         ("ledger", plan.out.join("ledger.jsonl")),
         ("report", page),
     ] {
-        say(&format!("{what}   {}\n", path.display()));
+        // A run that made no model has no folder of them.
+        if path.exists() {
+            say(&format!("{what}   {}\n", path.display()));
+        }
     }
     Ok(outcome)
 }
@@ -155,13 +164,15 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     for (index, step) in plan.steps.iter().enumerate() {
         if session.stop.load(Ordering::Relaxed) {
             return Err(Stopped {
-                before: step.name.clone(),
+                at: step.name().to_owned(),
             }
             .into());
         }
-        let result = session
-            .step(step)
-            .with_context(|| format!("step `{}`", step.name))?;
+        let result = match step {
+            Step::Model(step) => session.step(step),
+            Step::Repair(step) => session.repair(step),
+        };
+        let result = result.with_context(|| format!("step `{}`", step.name()))?;
         ledger.append(result.entry.clone())?;
         results.push(result);
         let later = &plan.steps[index + 1..];
@@ -169,6 +180,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
             plan.models.contains_key(name)
                 || later
                     .iter()
+                    .filter_map(Step::model)
                     .any(|step| step.needs().contains(&name.as_str()))
         });
     }

@@ -14,3 +14,15 @@ pub fn say(text: &str) {
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
+
+/// An error and its causes. Many errors say their cause themselves; nothing is said twice.
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            let gap = if sentence.is_empty() { "" } else { ": " };
+            sentence.push_str(&format!("{gap}{cause}"));
+        }
+    }
+    sentence
+}

@@ -8,7 +8,7 @@ use engraft_probe::{Measurement, measurement::Unit, measurement::show, paired};
 use serde_json::{Value, json};
 
 use crate::{
-    plan::{Plan, Work},
+    plan::{Plan, Step, Work},
     recipe::Recipe,
     run::{Options, Outcome, StepResult, place, run},
     say::{note, say},
@@ -144,22 +144,30 @@ fn ours(out: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Every step that makes a model: a pruned one beside what was pruned, all others beside the first.
+/// Every step that makes a model or works with a memory: a pruned one beside what was pruned, all others beside the
+/// first of their kind.
 fn rows(plan: &Plan) -> Vec<Row> {
-    let steps = plan.steps.iter();
-    let makes = |work: &Work| !matches!(work, Work::Probe);
-    let steps: Vec<_> = steps.filter(|step| makes(&step.work)).collect();
-    let first = steps.first().map(|step| step.name.clone());
-    steps
-        .iter()
-        .map(|step| Row {
-            against: match step.work {
-                Work::Prune { .. } => Some(step.model.clone()),
-                _ => first.clone().filter(|first| *first != step.name),
-            },
-            name: step.name.clone(),
+    let (mut first_model, mut first_repair) = (None, None);
+    let mut beside = |step: &Step| match step {
+        Step::Model(step) => match step.work {
+            Work::Probe => None,
+            Work::Prune { .. } => Some(step.model.clone()),
+            _ => Some(first_model.get_or_insert_with(|| step.name.clone()).clone()),
+        },
+        Step::Repair(step) => Some(
+            first_repair
+                .get_or_insert_with(|| step.name.clone())
+                .clone(),
+        ),
+    };
+    let row = |step: &Step| {
+        let against = beside(step)?;
+        Some(Row {
+            against: Some(against).filter(|against| against != step.name()),
+            name: step.name().to_owned(),
         })
-        .collect()
+    };
+    plan.steps.iter().filter_map(row).collect()
 }
 
 /// A Markdown table, a line a step: what was measured before and after, time, memory, what was trained.

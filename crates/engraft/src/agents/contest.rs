@@ -1,16 +1,11 @@
 //! Memories compared: the same issues, models and settings, each with a memory of its own that starts empty.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    process::Command,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use engraft_agents::{batch::Done, chat::meter::Spent, methods::experepair::Channels};
 use engraft_probe::interval::bootstrap;
 use serde::Serialize;
-use serde_json::Value;
 
 /// What one memory brought, issue by issue.
 #[derive(Clone, Debug, Serialize)]
@@ -37,21 +32,18 @@ pub struct Issue {
     pub stages: BTreeMap<String, Spent>,
 }
 
-impl Entry {
+impl Issue {
+    /// How all went; `resolved` holds the ids that the grader found so.
+    ///
     /// # Errors
     /// If an issue failed.
-    pub fn of(
-        memory: Channels,
-        done: Vec<Done>,
-        resolved: Option<&BTreeSet<String>>,
-    ) -> anyhow::Result<Self> {
-        let mut issues = Vec::new();
-        for one in done {
+    pub fn all(done: Vec<Done>, resolved: Option<&BTreeSet<String>>) -> anyhow::Result<Vec<Self>> {
+        let one = |one: Done| {
             let id = one.task.id.clone();
-            let repaired = one.result.with_context(|| format!("{memory}: {id}"))?;
+            let repaired = one.result.with_context(|| id.clone())?;
             let mut spent = Spent::default();
             one.spent.values().for_each(|stage| spent.add(*stage));
-            issues.push(Issue {
+            Ok(Self {
                 resolved: resolved.map(|resolved| resolved.contains(&id)),
                 shown: repaired.reproduced.accepted.is_some(),
                 accepted: repaired
@@ -64,11 +56,13 @@ impl Entry {
                 id,
                 spent,
                 stages: one.spent,
-            });
-        }
-        Ok(Self { memory, issues })
+            })
+        };
+        done.into_iter().map(one).collect()
     }
+}
 
+impl Entry {
     /// One number an issue.
     fn values(&self, of: impl Fn(&Issue) -> f64) -> Vec<f64> {
         self.issues.iter().map(of).collect()
@@ -79,43 +73,6 @@ impl Entry {
         self.issues.iter().for_each(|issue| total.add(issue.spent));
         total
     }
-}
-
-/// The command that grades, with `{predictions}` and `{tasks}` in their places: it prints JSON with the ids that it
-/// finds `resolved` (or `resolved_ids`, as SWE-bench's report has it).
-///
-/// # Errors
-/// A command that cannot be started, fails, or prints something else.
-pub fn grade(command: &str, predictions: &Path, tasks: &Path) -> anyhow::Result<BTreeSet<String>> {
-    let fill = |word: &str| {
-        word.replace("{predictions}", &predictions.display().to_string())
-            .replace("{tasks}", &tasks.display().to_string())
-    };
-    let words: Vec<String> = command.split_whitespace().map(fill).collect();
-    let (program, arguments) = words
-        .split_first()
-        .context("--grade: the command is empty")?;
-    let output = Command::new(program).args(arguments).output();
-    let output = output.with_context(|| format!("--grade: cannot start {program}"))?;
-    anyhow::ensure!(
-        output.status.success(),
-        "--grade: {program} failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let text = String::from_utf8_lossy(&output.stdout);
-    let report: Value = serde_json::from_str(&text).with_context(|| {
-        format!("--grade: {program} must print one JSON object and nothing else")
-    })?;
-    let ids = report
-        .get("resolved")
-        .or_else(|| report.get("resolved_ids"));
-    let ids = ids.and_then(Value::as_array).with_context(|| {
-        format!("--grade: {program} printed no list `resolved`; print the ids of the resolved issues there")
-    })?;
-    Ok(ids
-        .iter()
-        .filter_map(|id| Some(id.as_str()?.to_owned()))
-        .collect())
 }
 
 /// The mean of differences, issue by issue, in percentage points with its interval.

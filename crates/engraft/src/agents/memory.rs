@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use burn::tensor::Device;
 use clap::Args;
+use engraft_agents::methods::experepair::{Channels, SharedStore};
 use engraft_memory::{
     Embedder, MemoryError, Store,
     store::{is_database, open, open_existing},
@@ -45,6 +46,14 @@ impl StoreFlags {
         Ok(open(&place)?)
     }
 
+    /// The memory that agents share, unless they are shown none.
+    pub fn shared(&self, channels: Channels) -> anyhow::Result<Option<SharedStore>> {
+        match channels {
+            Channels::None => Ok(None),
+            _ => Ok(Some(self.open()?.into())),
+        }
+    }
+
     /// Opens one that is there.
     pub fn existing(&self) -> anyhow::Result<Box<dyn Store>> {
         let place = self.place()?;
@@ -53,6 +62,29 @@ impl StoreFlags {
             "{place}: there is no memory yet; `engraft remember` begins one"
         );
         Ok(open_existing(&place)?)
+    }
+
+    /// That the memory that is named can be opened, if it is there.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match &self.store {
+            Some(place) if is_database(place) || Path::new(place).exists() => {
+                open_existing(place)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A file from a folder on.
+    #[must_use]
+    pub fn at(self, folder: &Path) -> Self {
+        let file = |place: String| match is_database(&place) {
+            true => place,
+            false => folder.join(place).to_string_lossy().into_owned(),
+        };
+        Self {
+            store: self.store.map(file),
+        }
     }
 
     /// The one that is named, or another place.

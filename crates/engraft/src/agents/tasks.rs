@@ -1,13 +1,87 @@
 //! What is to be repaired: one issue of one folder, or a file of SWE-bench instances with local checkouts.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context;
-use engraft_agents::{Task, batch::Job, swebench};
+use clap::Args;
+use engraft_agents::{
+    Task,
+    batch::Job,
+    swebench::{self, Choice, Slice},
+};
 use jiff::Timestamp;
+
+/// Which instances of a file are meant.
+#[derive(Args, Clone, Debug)]
+pub struct ChoiceFlags {
+    /// Only instances whose id begins with a match of this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<String>,
+    /// Only those from place A to before B, as A:B.
+    #[arg(long, value_name = "A:B")]
+    slice: Option<Slice>,
+}
+
+impl ChoiceFlags {
+    fn choice(&self) -> anyhow::Result<Choice> {
+        let filter = self.filter.as_deref().unwrap_or_default();
+        Ok(Choice::new(filter, self.slice, None)?)
+    }
+}
+
+/// A file of issues, and who says which of them are resolved.
+#[derive(Args, Clone, Debug)]
+pub struct Issues {
+    /// SWE-bench instances, JSONL; each with its local checkout under the key `checkout`, or below --checkouts.
+    #[arg(long, value_name = "FILE")]
+    pub tasks: PathBuf,
+    /// The folder with a checkout for each instance, by its id.
+    #[arg(long, value_name = "DIR")]
+    pub checkouts: Option<PathBuf>,
+    #[command(flatten)]
+    choice: ChoiceFlags,
+    /// Issues at once; those that are worked on together do not know of each other.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// The command that says which issues are resolved, with {predictions} and {tasks} in their places; it prints JSON
+    /// with the list `resolved`. Without it, what the review accepts is counted.
+    #[arg(long, value_name = "COMMAND")]
+    pub grade: Option<String>,
+}
+
+impl Issues {
+    /// The instances with their checkouts, oldest first.
+    ///
+    /// # Errors
+    /// As of [`many`].
+    pub fn chosen(&self) -> anyhow::Result<Vec<Job>> {
+        many(&self.tasks, self.checkouts.as_deref(), &self.choice)
+    }
+
+    /// The ids that the grader, run in `folder`, finds resolved by the predictions of a run; `None` without a grader.
+    ///
+    /// # Errors
+    /// A command that cannot be started, fails, or prints something else.
+    pub fn resolved(&self, run: &Path, folder: &Path) -> anyhow::Result<Option<BTreeSet<String>>> {
+        let Some(command) = &self.grade else {
+            return Ok(None);
+        };
+        let predictions = canonical(&run.join("preds/final_0.jsonl"))?;
+        super::grade::grade(command, folder, &predictions, &canonical(&self.tasks)?).map(Some)
+    }
+
+    /// Paths from a folder on.
+    #[must_use]
+    pub fn at(mut self, folder: &Path) -> Self {
+        self.tasks = folder.join(self.tasks);
+        self.checkouts = self.checkouts.map(|checkouts| folder.join(checkouts));
+        self
+    }
+}
 
 /// One issue. Without a repository's name it is that of the folder.
 ///
@@ -129,10 +203,12 @@ fn at_address(url: &str) -> anyhow::Result<String> {
 pub fn many(
     file: &Path,
     checkouts: Option<&Path>,
-    choice: &swebench::Choice,
+    choice: &ChoiceFlags,
 ) -> anyhow::Result<Vec<Job>> {
     let instances = swebench::read_instances(file)?;
-    let instances = choice.of(instances, |instance| &instance.instance_id);
+    let instances = choice
+        .choice()?
+        .of(instances, |instance| &instance.instance_id);
     anyhow::ensure!(
         !instances.is_empty(),
         "{}: none of its instances is chosen; see --filter and --slice",

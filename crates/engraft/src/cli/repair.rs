@@ -1,20 +1,23 @@
 //! `engraft repair`: an issue of a repository in, a patch out; or many, in the form of SWE-bench.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use engraft_agents::{
     Task,
-    batch::{Batch, Done, Job},
-    chat::meter::{Meter, Spent},
-    methods::experepair::{Channels, ExpeRepair, SharedStore, table},
-    swebench::{Choice, Slice},
+    batch::{Done, Job},
+    chat::meter::Spent,
+    methods::experepair::{ExpeRepair, table},
     workcopy,
 };
 use jiff::Timestamp;
 
 use crate::{
-    agents::{BudgetFlags, ExecuteFlags, LlmFlags, memory::StoreFlags, tasks},
+    agents::{
+        Means,
+        memory::StoreFlags,
+        tasks::{self, ChoiceFlags},
+    },
     run::on_interrupt,
     say::{note, say},
 };
@@ -56,33 +59,11 @@ pub(super) struct Repair {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    llm: LlmFlags,
-    #[command(flatten)]
-    budget: BudgetFlags,
-    #[command(flatten)]
-    execute: ExecuteFlags,
+    means: Means,
     #[command(flatten)]
     store: StoreFlags,
     #[command(flatten, next_help_heading = "Settings of experepair")]
     settings: ExpeRepair,
-}
-
-/// Which instances of a file are meant.
-#[derive(Args, Clone, Debug)]
-pub(super) struct ChoiceFlags {
-    /// Only instances whose id begins with a match of this regular expression.
-    #[arg(long, value_name = "REGEX")]
-    filter: Option<String>,
-    /// Only those from place A to before B, as A:B.
-    #[arg(long, value_name = "A:B")]
-    slice: Option<Slice>,
-}
-
-impl ChoiceFlags {
-    pub(super) fn choice(&self) -> anyhow::Result<Choice> {
-        let filter = self.filter.as_deref().unwrap_or_default();
-        Ok(Choice::new(filter, self.slice, None)?)
-    }
 }
 
 impl Repair {
@@ -90,33 +71,15 @@ impl Repair {
         self.settings.check().map_err(anyhow::Error::msg)?;
         let (jobs, out) = self.jobs()?;
         let stop = on_interrupt()?;
-        let executor = self.execute.executor(&stop)?;
-        let models = self.llm.models(&stop)?;
+        let ready = self.means.ready(&stop)?;
         // An experiment has a memory of its own, a team's next issue that of the one before.
         let place = match self.tasks {
             Some(_) => self.store.or(&out.join("memory.db")),
             None => self.store.clone(),
         };
         std::fs::create_dir_all(&out)?;
-        let store: Option<SharedStore> = match self.settings.memory {
-            Channels::None => None,
-            _ => Some(place.open()?.into()),
-        };
-        let budget = self.budget.budget();
-        let batch = Batch {
-            out: &out,
-            main: (models.main.0.as_ref(), models.main.1),
-            second: (models.second.0.as_ref(), models.second.1),
-            executor: executor.as_ref(),
-            python: self.execute.python(),
-            max_tokens: models.max_tokens,
-            store: store.as_ref(),
-            settings: &self.settings,
-            meter: Arc::new(Meter::new(budget, BTreeMap::new())),
-            budget: engraft_agents::chat::meter::Budget::default(),
-            jobs: self.jobs.into(),
-            stop,
-        };
+        let store = place.shared(self.settings.memory)?;
+        let batch = ready.batch(&out, store.as_ref(), &self.settings, self.jobs);
         let many = jobs.len() > 1;
         let done = batch.run(&jobs, &|task: &Task, stage: &str| match many {
             true => note(&format!("{}: {stage}", task.id)),
@@ -130,7 +93,7 @@ impl Repair {
 
     fn jobs(&self) -> anyhow::Result<(Vec<Job>, PathBuf)> {
         if let (Some(tasks), Some(out)) = (&self.tasks, &self.out) {
-            let jobs = tasks::many(tasks, self.checkouts.as_deref(), &self.choice.choice()?)?;
+            let jobs = tasks::many(tasks, self.checkouts.as_deref(), &self.choice)?;
             return Ok((jobs, out.clone()));
         }
         let (repo, issue) = self.repo.as_ref().zip(self.issue.as_ref()).ok_or_else(|| {

@@ -1,6 +1,7 @@
 //! The steps of a plan: verbs with every name resolved and every need checked.
 
 mod fits;
+mod repair;
 mod resolve;
 mod work;
 
@@ -10,11 +11,39 @@ use engraft_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use repair::RepairStep;
 pub(super) use resolve::{Known, resolve};
 
-/// One step: a model goes in, a model comes out under the step's name.
+/// One step, by the channel that it works on.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
+#[serde(untagged)]
+pub enum Step {
+    /// Weights.
+    Model(Box<ModelStep>),
+    /// Memory.
+    Repair(Box<RepairStep>),
+}
+
+impl Step {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Model(step) => &step.name,
+            Self::Repair(step) => &step.name,
+        }
+    }
+
+    /// The step that works on a model, if it is one.
+    pub fn model(&self) -> Option<&ModelStep> {
+        match self {
+            Self::Model(step) => Some(step),
+            Self::Repair(_) => None,
+        }
+    }
+}
+
+/// A model goes in, a model comes out under the step's name.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelStep {
     pub name: String,
     pub verb: &'static str,
     /// The model that learns: of the recipe, or the name of an earlier step.
@@ -87,7 +116,7 @@ pub enum Work {
     Probe,
 }
 
-impl Step {
+impl ModelStep {
     /// One clause for tables: what was done.
     pub fn what(&self) -> String {
         match &self.work {
@@ -176,8 +205,10 @@ pub fn name_of(verb: &str, body: &Value) -> Option<String> {
     } else {
         "model"
     };
-    match text("name") {
-        Some(name) => Some(name.to_owned()),
-        None => Some(format!("{verb}-{}", text(learner)?)),
+    match (text("name"), verb) {
+        (Some(name), _) => Some(name.to_owned()),
+        // Its model is not what it changes.
+        (None, repair::VERB) => Some(verb.to_owned()),
+        (None, _) => Some(format!("{verb}-{}", text(learner)?)),
     }
 }

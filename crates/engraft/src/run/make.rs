@@ -17,7 +17,7 @@ use super::Session;
 use crate::{
     measure,
     plan::{
-        Data, Step, Work,
+        Data, ModelStep, Work,
         data::{encoder, facts_source, marks},
     },
 };
@@ -54,7 +54,7 @@ impl Made {
 
 impl Session<'_> {
     /// Makes the model of a step from models that are here.
-    pub(super) fn make(&self, step: &Step, files: &RunFiles) -> anyhow::Result<Made> {
+    pub(super) fn make(&self, step: &ModelStep, files: &RunFiles) -> anyhow::Result<Made> {
         match &step.work {
             Work::Probe => Ok(Made::plain(self.models[&step.model].detached())),
             Work::Prune {
@@ -73,7 +73,7 @@ impl Session<'_> {
 
     fn train(
         &self,
-        step: &Step,
+        step: &ModelStep,
         network: Box<dyn Network>,
         mut loss: Box<dyn Loss>,
         source: &dyn BatchSource,
@@ -113,7 +113,7 @@ impl Session<'_> {
         })
     }
 
-    fn teach(&self, step: &Step, files: &RunFiles) -> anyhow::Result<Made> {
+    fn teach(&self, step: &ModelStep, files: &RunFiles) -> anyhow::Result<Made> {
         let Work::Learn {
             method,
             settings,
@@ -145,7 +145,7 @@ impl Session<'_> {
         Ok(made)
     }
 
-    fn source(&self, step: &Step) -> anyhow::Result<Box<dyn BatchSource>> {
+    fn source(&self, step: &ModelStep) -> anyhow::Result<Box<dyn BatchSource>> {
         let tokenizer = self.plan.tokenizer.as_ref();
         let data = &self.plan.data[&step.on];
         let Work::Learn {
@@ -184,7 +184,7 @@ impl Session<'_> {
         Ok(Box::new(Replay::new(new, old, *replay_share, padding)?))
     }
 
-    fn distillation(&self, step: &Step) -> anyhow::Result<Box<dyn Loss>> {
+    fn distillation(&self, step: &ModelStep) -> anyhow::Result<Box<dyn Loss>> {
         let Work::Distill {
             teacher,
             method,
@@ -255,7 +255,7 @@ impl Session<'_> {
 
     fn prune(
         &self,
-        step: &Step,
+        step: &ModelStep,
         base: &str,
         method: &str,
         settings: &Value,
@@ -312,7 +312,7 @@ fn changed(base: &dyn Network, update: &[Update]) -> Box<dyn Network> {
 /// Recall of what a step taught, measured on the base with an update.
 struct Tested<'a> {
     session: &'a Session<'a>,
-    step: &'a Step,
+    step: &'a ModelStep,
     base: &'a dyn Network,
 }
 

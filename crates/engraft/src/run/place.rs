@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use engraft_nets::{files::is_leftover, peft::is_adapter};
 
-use crate::plan::{Plan, Save, Work};
+use crate::plan::{Plan, Save, Step, Work};
 
 /// Marks a folder as one of our runs, and is locked while one works there.
 const LOCK: &str = ".lock";
@@ -41,7 +41,7 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
             first.file_name().to_string_lossy()
         );
     }
-    for step in &plan.steps {
+    for step in plan.steps.iter().filter_map(Step::model) {
         let model = models(out).join(&step.name);
         let other = match step.output.save {
             Save::Merged => is_adapter(&model),

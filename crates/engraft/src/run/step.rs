@@ -1,4 +1,4 @@
-//! One step: train, measure before and after, save, enter.
+//! One step on a model: train, measure before and after, save, enter.
 
 use std::{path::Path, time::Instant};
 
@@ -14,13 +14,13 @@ use serde_json::Value;
 use super::{Known, Session, StepResult, make::Made, place};
 use crate::{
     machine, measure,
-    plan::{Data, Output, Save, Step, Work},
+    plan::{Data, ModelStep, Output, Save, Step, Work},
     say::note,
 };
 
 impl Session<'_> {
     /// Runs a step or finds it finished; the model it made is then known under its name.
-    pub(super) fn step(&mut self, step: &Step) -> anyhow::Result<StepResult> {
+    pub(super) fn step(&mut self, step: &ModelStep) -> anyhow::Result<StepResult> {
         let inputs = self.inputs(step);
         let key = self.key(step, &inputs);
         let folder = place::steps(&self.plan.out).join(&step.name);
@@ -74,7 +74,7 @@ impl Session<'_> {
     }
 
     /// Whether a finished step still stands: its model is what it made, or was never to be stored.
-    fn finished(&mut self, step: &Step, done: &StepResult, folder: &Path) -> bool {
+    fn finished(&mut self, step: &ModelStep, done: &StepResult, folder: &Path) -> bool {
         let Some(output) = &done.entry.output else {
             return true;
         };
@@ -107,7 +107,7 @@ impl Session<'_> {
     }
 
     /// From now on the hash and the description of a step's model are known, wherever it is.
-    fn know(&mut self, step: &Step, hash: &str) {
+    fn know(&mut self, step: &ModelStep, hash: &str) {
         let description = self.known[&step.model].description.clone();
         let known = Known {
             hash: hash.to_owned(),
@@ -121,7 +121,7 @@ impl Session<'_> {
         if self.models.contains_key(name) {
             return Ok(());
         }
-        let steps = self.plan.steps.iter();
+        let steps = self.plan.steps.iter().filter_map(Step::model);
         let step = steps.rev().find(|step| step.name == name);
         let step = step.with_context(|| format!("no step makes `{name}`"))?;
         for name in step.needs() {
@@ -141,7 +141,7 @@ impl Session<'_> {
 
     /// Hash of what decides a step's result: itself, its inputs by content, how texts become tokens,
     /// the device, and this version of us.
-    fn key(&self, step: &Step, inputs: &[Artifact]) -> String {
+    fn key(&self, step: &ModelStep, inputs: &[Artifact]) -> String {
         let mut decides = step.clone();
         // How often a checkpoint is written decides nothing.
         decides.train.checkpoint_every = 0;
@@ -172,7 +172,7 @@ impl Session<'_> {
     }
 
     /// Everything that goes into a step, by content.
-    fn inputs(&self, step: &Step) -> Vec<Artifact> {
+    fn inputs(&self, step: &ModelStep) -> Vec<Artifact> {
         let model = |role: &str, name: &String| Artifact {
             role: role.to_owned(),
             name: name.clone(),
@@ -201,7 +201,7 @@ impl Session<'_> {
 
     fn entry(
         &self,
-        step: &Step,
+        step: &ModelStep,
         key: &str,
         inputs: Vec<Artifact>,
         made: &Made,
@@ -286,7 +286,7 @@ impl Session<'_> {
     }
 
     /// What the model that a step started from knew of some data; measured once a run.
-    fn before(&self, step: &Step, data: &str) -> Vec<Measurement> {
+    fn before(&self, step: &ModelStep, data: &str) -> Vec<Measurement> {
         let origin = step.origin();
         let place = (self.known[origin].hash.clone(), data.to_owned());
         let mut measured = self.measured.borrow_mut();
@@ -303,7 +303,7 @@ impl Session<'_> {
     }
 
     /// What the model that a step started from said where the facts do not belong; asked once a run.
-    fn said_before(&self, step: &Step, facts: &[Fact], context: usize) -> measure::Said {
+    fn said_before(&self, step: &ModelStep, facts: &[Fact], context: usize) -> measure::Said {
         let origin = step.origin();
         let place = (self.known[origin].hash.clone(), step.on.clone());
         let mut said = self.said.borrow_mut();
@@ -314,7 +314,7 @@ impl Session<'_> {
         found.clone()
     }
 
-    fn save(&self, step: &Step, made: &Made, place: &Path) -> anyhow::Result<()> {
+    fn save(&self, step: &ModelStep, made: &Made, place: &Path) -> anyhow::Result<()> {
         if matches!(step.work, Work::Probe) {
             return Ok(());
         }
@@ -351,7 +351,7 @@ fn loss(before: &Measurement, after: &Measurement) -> Option<Measurement> {
 }
 
 /// Refuses a model that lost more of what it was to keep than the user allows.
-fn within(step: &Step, entry: &Entry) -> anyhow::Result<()> {
+fn within(step: &ModelStep, entry: &Entry) -> anyhow::Result<()> {
     let Some(limit) = step.output.max_loss.filter(|_| !step.output.force) else {
         return Ok(());
     };

@@ -25,5 +25,6 @@ mod own_text;
 mod pull;
 mod quickstart;
 mod repair;
+mod repair_recipe;
 mod same_as_recipe;
 mod seeds;

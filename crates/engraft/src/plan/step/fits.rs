@@ -6,7 +6,7 @@ use engraft_nets::Network;
 use engraft_train::Precision;
 
 use super::{
-    Save, Step, Work,
+    ModelStep, Save, Work,
     resolve::{Resolver, Standing},
 };
 use crate::{
@@ -33,7 +33,7 @@ impl Resolver<'_> {
     }
 
     /// Refuses what model, teacher and data cannot give.
-    pub(super) fn fits(&self, section: &Section<'_>, step: &Step) {
+    pub(super) fn fits(&self, section: &Section<'_>, step: &ModelStep) {
         let complain = |what: String| self.complaints.add(&section.place, what);
         let tokenizer = self.known.tokenizer;
         let (Some(data), Some(student)) = (self.opened(&step.on), self.standing(&step.model))
@@ -184,7 +184,7 @@ impl Resolver<'_> {
 
 impl Resolver<'_> {
     /// Refuses what cannot become of a step's model.
-    fn fits_output(&self, section: &Section<'_>, step: &Step) {
+    fn fits_output(&self, section: &Section<'_>, step: &ModelStep) {
         let complain = |what: &str| self.complaints.add(&section.place, what);
         let has_adapter = match &step.work {
             Work::Learn { method, .. } => methods::find(method).is_some_and(|entry| entry.adapter),

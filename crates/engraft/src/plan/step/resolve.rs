@@ -1,7 +1,7 @@
 //! From the list of steps as written to steps that can run: names, in order, and what each model has
 //! learned by then.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use engraft_method::{Settings, suggest::hint};
 use engraft_nets::Tokenizer;
@@ -9,7 +9,7 @@ use engraft_train::TrainConfig;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Output, Step, name_of};
+use super::{ModelStep, Output, Step, name_of, repair};
 use crate::{
     plan::{Data, Model, no_folder_name},
     recipe::{Complaints, Section, said},
@@ -57,10 +57,12 @@ impl<'a> Known<'a> {
 pub(super) struct Resolver<'a> {
     pub(super) known: Known<'a>,
     /// The steps so far, by the model they made.
-    steps: IndexMap<String, Step>,
+    steps: IndexMap<String, ModelStep>,
     /// Names of the steps so far.
     taken: BTreeSet<String>,
-    seed: u64,
+    pub(super) seed: u64,
+    /// Where relative paths start.
+    pub(super) directory: &'a Path,
     pub(super) complaints: Complaints,
 }
 
@@ -68,6 +70,7 @@ pub(super) struct Resolver<'a> {
 pub(in crate::plan) fn resolve(
     steps: &[Value],
     known: Known<'_>,
+    directory: &Path,
     seed: u64,
     complaints: &Complaints,
 ) -> Vec<Step> {
@@ -76,6 +79,7 @@ pub(in crate::plan) fn resolve(
         steps: IndexMap::new(),
         taken: BTreeSet::new(),
         seed,
+        directory,
         complaints: complaints.clone(),
     };
     let resolved: Vec<Step> = steps
@@ -89,7 +93,7 @@ pub(in crate::plan) fn resolve(
     resolved
 }
 
-const VERBS: [&str; 5] = ["train", "distill", "teach", "prune", "probe"];
+const VERBS: [&str; 6] = ["train", "distill", "teach", "prune", "probe", repair::VERB];
 
 impl Resolver<'_> {
     fn step(&mut self, index: usize, step: &Value) -> Option<Step> {
@@ -116,6 +120,11 @@ impl Resolver<'_> {
             return None;
         };
         let section = Section::new(format!("{place}.{verb}"), body, &self.complaints)?;
+        if verb == repair::VERB {
+            let resolved = self.repair(&section);
+            section.finish();
+            return Some(Step::Repair(Box::new(resolved?)));
+        }
         let resolved = self.body(verb, &section);
         section.finish();
         if verb != "probe" {
@@ -124,7 +133,7 @@ impl Resolver<'_> {
         if let Some(step) = &resolved {
             self.steps.insert(step.name.clone(), step.clone());
         }
-        resolved
+        Some(Step::Model(Box::new(resolved?)))
     }
 
     /// A step's files lie under its name, so every name stands once.
@@ -141,7 +150,7 @@ impl Resolver<'_> {
     }
 
     /// From here on the model that a step makes is known by the step's name.
-    fn made(&mut self, name: Option<String>, step: Option<&Step>) {
+    fn made(&mut self, name: Option<String>, step: Option<&ModelStep>) {
         let Some(name) = name else { return };
         let standing = step.and_then(|step| {
             let before = self.known.models.get(&step.model)?.as_ref()?;
@@ -157,7 +166,7 @@ impl Resolver<'_> {
         self.known.models.insert(name, standing);
     }
 
-    fn body(&self, verb: &'static str, section: &Section<'_>) -> Option<Step> {
+    fn body(&self, verb: &'static str, section: &Section<'_>) -> Option<ModelStep> {
         let learner = if verb == "distill" {
             "student"
         } else {
@@ -210,7 +219,7 @@ impl Resolver<'_> {
                 before.push(extra);
             }
         }
-        let step = Step {
+        let step = ModelStep {
             name,
             verb,
             model,

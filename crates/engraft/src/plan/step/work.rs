@@ -4,7 +4,7 @@ use engraft_continual::{TeachEntry, methods, prunings};
 use engraft_method::suggest::hint;
 use serde_json::Value;
 
-use super::{Output, PLAIN, Step, Work, resolve::Resolver};
+use super::{ModelStep, Output, PLAIN, Work, resolve::Resolver};
 use crate::recipe::Section;
 
 impl Resolver<'_> {
@@ -67,7 +67,7 @@ impl Resolver<'_> {
         Some((entry, self.accepted(section, &method, settings)?))
     }
 
-    pub(super) fn prune(&self, section: &Section<'_>, taught: Option<&Step>) -> Option<Work> {
+    pub(super) fn prune(&self, section: &Section<'_>, taught: Option<&ModelStep>) -> Option<Work> {
         let base: Option<String> = match taught {
             Some(step) => section.get("base").or_else(|| Some(step.model.clone())),
             None => section.need("base", "the name of the model before it was taught"),

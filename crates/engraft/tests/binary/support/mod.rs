@@ -6,6 +6,7 @@ mod disk;
 mod gguf;
 mod model;
 mod numbers;
+pub mod policy;
 
 use std::{
     collections::BTreeMap,

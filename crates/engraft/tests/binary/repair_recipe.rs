@@ -1,0 +1,129 @@
+//! Repairs as steps of a recipe: in the ledger, over seeds, and refused before anything is asked.
+
+use serde_json::Value;
+
+use crate::support::{
+    Told, Workplace,
+    policy::{Policy, asked, can_run, fixtures, tasks},
+};
+
+fn recipe(url: &str) -> String {
+    let grade = fixtures().join("grade.py");
+    let shared = format!(
+        "tasks: tasks/instances.jsonl, llm: '{url}', model: policy, retry_wait: 0.01, tries: 2, \
+         grade: 'python3 {} {{predictions}} --tasks {{tasks}}'",
+        grade.display()
+    );
+    format!(
+        "steps:\n  - repair: {{ name: without, memory: none, {shared} }}\n  \
+         - repair: {{ name: remembering, memory: episodic, {shared} }}\n"
+    )
+}
+
+fn run(place: &Workplace, more: &[&str]) -> Told {
+    let mut command = place.command(&["run", "bugs/recipe.yaml", "--out", "out"]);
+    command.args(more).env("ENGRAFT_HOME", place.path("home"));
+    Told::by(&mut command)
+}
+
+/// A place with two issues of a kind beside a recipe that is not in the folder one starts from.
+fn place() -> Workplace {
+    let place = Workplace::new();
+    tasks(&place, "spans-001,spans-005");
+    std::fs::create_dir(place.path("bugs")).unwrap();
+    std::fs::rename(place.path("tasks"), place.path("bugs/tasks")).unwrap();
+    place
+}
+
+#[test]
+fn a_ledger_says_what_a_memory_gained() {
+    if !can_run() {
+        return;
+    }
+    let place = place();
+    let policy = Policy::start(&place);
+    place.write("bugs/recipe.yaml", recipe(&policy.url));
+    let planned = run(&place, &["--dry-run"]).done();
+    assert!(
+        planned.contains("memory: episodic") && planned.contains("candidates: 4"),
+        "{planned}"
+    );
+    assert!(asked(&place).is_empty(), "a plan asks nobody");
+
+    let told = run(&place, &[]).done();
+    let line = |step: &str| {
+        let line = told.lines().find(|line| line.starts_with(step));
+        line.unwrap_or_else(|| panic!("{told}")).to_owned()
+    };
+    assert!(line("without").contains("50.0 %"), "{told}");
+    assert!(line("remembering").contains("100.0 %"), "{told}");
+
+    let ledger = place.read("out/ledger.jsonl");
+    let entries: Vec<Value> = ledger
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(entries[0]["output"], Value::Null);
+    assert_eq!(entries[1]["output"]["role"], "memory");
+    assert_eq!(entries[1]["gain"]["probe"], "issues resolved");
+    assert_eq!(entries[1]["config"]["memory"], "episodic");
+    assert!(entries[1]["tokens"].as_u64().unwrap() > 0);
+    let page = place.read("out/report.html");
+    assert!(
+        page.contains("issues resolved") && !page.contains("0 parameters"),
+        "{page}"
+    );
+
+    // What is finished is not asked for again.
+    let before = asked(&place).len();
+    let again = run(&place, &[]);
+    assert!(
+        again.err.contains("remembering: finished before, skipped"),
+        "{}",
+        again.err
+    );
+    again.done();
+    assert_eq!(asked(&place).len(), before);
+}
+
+#[test]
+fn seeds_pair_a_memory_with_none() {
+    if !can_run() {
+        return;
+    }
+    let place = place();
+    let policy = Policy::start(&place);
+    let text = format!("seeds: 2\n{}", recipe(&policy.url));
+    place.write("bugs/recipe.yaml", text);
+    run(&place, &[]).done();
+    let table: Value = serde_json::from_str(&place.read("out/table.json")).unwrap();
+    let standings = table["standings"].as_array().unwrap();
+    let found = standings.iter().find(|standing| {
+        standing["method"] == "remembering" && standing["probe"] == "issues resolved"
+    });
+    let found = found.unwrap();
+    assert_eq!(found["against"], "without");
+    assert_eq!(found["difference"], 0.5);
+    assert_eq!(found["values"], serde_json::json!([1.0, 1.0]));
+}
+
+#[test]
+fn mistakes_in_a_step_are_said_all_at_once_before_anything_is_asked() {
+    let place = Workplace::new();
+    place.write(
+        "recipe.yaml",
+        "steps:\n  - repair: { tasks: none.jsonl, model: m, memroy: both, unsandboxed: true }\n  \
+         - repair: { name: two, tasks: none.jsonl, model: m, jobs: 0, unsandboxed: true }\n  \
+         - repair: { name: three, model: m }\n  \
+         - repair: { name: four, tasks: none.jsonl, model: m, temperature: 3, unsandboxed: true }\n",
+    );
+    let said = [
+        "unknown key `memroy`; did you mean `memory`?",
+        "steps.0.repair: none.jsonl: cannot be read",
+        "none.jsonl",
+        "steps.1.repair.jobs: invalid value '0'",
+        "steps.2.repair: needs the key `tasks`",
+        "steps.3.repair: temperature is 3; it takes 0 to 2",
+    ];
+    place.refuses(&["run", "recipe.yaml"], 1, &said);
+}
