@@ -1,6 +1,7 @@
 //! How sure a mean is.
 //!
-//! Items get a percentile bootstrap: it needs no distribution and works for shares near 0 and 1.
+//! Items get a percentile bootstrap: it needs no distribution. Where all of them agree it sees no doubt, so shares
+//! of 0 and 1 get Wilson's interval.
 //! Seeds are few, and a bootstrap of five numbers is too narrow, so differences over seeds get
 //! Student's t interval.
 
@@ -53,6 +54,33 @@ pub fn bootstrap(groups: &[(usize, f64)], purpose: &str) -> Option<Interval> {
     })
 }
 
+/// The interval of a share, of values 0 and 1 in groups: where all values agree Wilson's over the groups, else the
+/// bootstrap's. `None` with fewer than two groups.
+///
+/// Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
+pub fn share(groups: &[(usize, f64)], purpose: &str) -> Option<Interval> {
+    let agreed = |value: f64| groups.iter().all(|(_, other)| *other == value);
+    let sums = group_sums(groups);
+    let n = sums.len() as f64;
+    // What n of n leave open, by the squared 97.5 % quantile of the normal distribution.
+    let open = NORMAL * NORMAL / (n + NORMAL * NORMAL);
+    match sums.len() {
+        0 | 1 => None,
+        _ if agreed(1.0) => Some(Interval {
+            low: 1.0 - open,
+            high: 1.0,
+        }),
+        _ if agreed(0.0) => Some(Interval {
+            low: 0.0,
+            high: open,
+        }),
+        _ => bootstrap(groups, purpose),
+    }
+}
+
+/// The 97.5 % quantile of the normal distribution.
+const NORMAL: f64 = 1.959_964;
+
 /// (sum, count) of every group.
 fn group_sums(groups: &[(usize, f64)]) -> Vec<(f64, f64)> {
     let mut sums = std::collections::BTreeMap::<usize, (f64, f64)>::new();
@@ -93,7 +121,7 @@ fn t_quantile(degrees: usize) -> f64 {
         0 => f64::INFINITY,
         1..=30 => TABLE[degrees - 1],
         // Two terms of the expansion about the normal quantile: right to three digits from here on.
-        _ => 1.959_964 + 2.372_27 / degrees as f64,
+        _ => NORMAL + 2.372_27 / degrees as f64,
     }
 }
 
@@ -130,6 +158,22 @@ mod tests {
             interval.high - interval.low
         };
         assert!(width(&people) > 1.8 * width(&alone));
+    }
+
+    #[test]
+    fn a_few_that_agree_leave_more_open_than_many() {
+        let all = |count: usize, value: f64| {
+            let values: Vec<(usize, f64)> = (0..count).map(|item| (item, value)).collect();
+            share(&values, "agreed").unwrap()
+        };
+        // 4 / (4 + 1.96²)
+        assert!((all(4, 1.0).low - 0.510).abs() < 1e-3);
+        assert_eq!(all(4, 1.0).high, 1.0);
+        assert_eq!(all(4, 0.0).low, 0.0);
+        assert!((all(500, 0.0).high - 0.0076).abs() < 1e-4);
+        let mixed = [(0, 1.0), (1, 0.0), (2, 1.0)];
+        assert_eq!(share(&mixed, "mixed"), bootstrap(&mixed, "mixed"));
+        assert_eq!(share(&[(0, 1.0), (0, 1.0)], "one group"), None);
     }
 
     #[test]

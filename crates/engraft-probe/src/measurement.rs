@@ -3,7 +3,7 @@
 use engraft_nets::Network;
 use serde::{Deserialize, Serialize};
 
-use crate::{Interval, bootstrap};
+use crate::{Interval, bootstrap, interval::share};
 
 /// What a probe found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,14 +37,17 @@ pub enum Unit {
 }
 
 impl Measurement {
-    /// The mean of values in groups, with its bootstrap interval keyed by the probe's name.
+    /// The mean of values in groups, with its interval (see [`crate::interval`]) keyed by the probe's name.
     pub fn mean(probe: impl Into<String>, unit: Unit, values: &[(usize, f64)]) -> Self {
         let probe = probe.into();
         let sum: f64 = values.iter().map(|(_, value)| value).sum();
         Self {
             value: sum / values.len().max(1) as f64,
             n: values.len(),
-            interval: bootstrap(values, &probe),
+            interval: match unit {
+                Unit::Share => share(values, &probe),
+                _ => bootstrap(values, &probe),
+            },
             unit,
             on_training_data: false,
             probe,
