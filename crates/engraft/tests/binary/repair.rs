@@ -1,6 +1,6 @@
 //! Repairs of real repositories with seeded bugs, by a scripted server that answers by what it is shown.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use serde_json::Value;
 
