@@ -27,6 +27,8 @@ use engraft_agents::{
 
 use local::Local;
 
+use crate::decoding::place;
+
 /// Who answers.
 #[derive(Args, Clone, Debug)]
 struct LlmFlags {
@@ -80,11 +82,33 @@ struct Models {
 }
 
 impl LlmFlags {
+    /// Server and name of the second model.
+    fn second(&self) -> (Option<&String>, &String) {
+        (
+            self.second_llm.as_ref().or(self.llm.as_ref()),
+            self.second_model.as_ref().unwrap_or(&self.model),
+        )
+    }
+
+    /// # Errors
+    /// A model of this machine that is not there.
+    fn check(&self) -> anyhow::Result<()> {
+        for (url, name) in [(self.llm.as_ref(), &self.model), self.second()] {
+            if url.is_none() {
+                let path = place(Path::new(name), "model")?;
+                anyhow::ensure!(
+                    path.exists(),
+                    "model: {name} is not there; without `llm` it is a model of this machine"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// # Errors
     /// A model of this machine that is not there or cannot hold a conversation.
     fn models(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Models> {
-        let second_name = self.second_model.as_ref().unwrap_or(&self.model);
-        let second_url = self.second_llm.as_ref().or(self.llm.as_ref());
+        let (second_url, second_name) = self.second();
         let key = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
         let main_key = key("ENGRAFT_LLM_KEY");
         let second_key = key("ENGRAFT_SECOND_LLM_KEY").or_else(|| main_key.clone());
@@ -219,11 +243,12 @@ impl Means {
         })
     }
 
-    /// What can be said before any work: that commands have a place to run in.
+    /// What can be said before any work: that models of this machine are there, and a place to run commands in.
     ///
     /// # Errors
-    /// Without a sandbox, unless that is what was asked for.
+    /// A model that is not there; no sandbox, unless that is what was asked for.
     pub fn check(&self) -> anyhow::Result<()> {
+        self.llm.check()?;
         self.execute.executor(&Arc::default()).map(drop)
     }
 
@@ -232,7 +257,8 @@ impl Means {
     pub fn at(mut self, folder: &Path) -> Self {
         let readable = self.execute.readable.iter();
         self.execute.readable = readable.map(|path| folder.join(path)).collect();
-        for name in [&mut self.execute.python, &mut self.llm.model] {
+        let names = [&mut self.execute.python, &mut self.llm.model];
+        for name in names.into_iter().chain(&mut self.llm.second_model) {
             let there = folder.join(&name);
             if name.contains('/') && there.exists() {
                 *name = there.to_string_lossy().into_owned();

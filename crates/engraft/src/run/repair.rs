@@ -1,5 +1,7 @@
 //! One step on a memory: issues worked on, graded, entered.
 
+use std::sync::atomic::Ordering;
+
 use anyhow::Context;
 use engraft_agents::Task;
 use engraft_memory::Filter;
@@ -45,19 +47,17 @@ impl Session<'_> {
         let done = batch.run(&step.jobs, &|task: &Task, stage: &str| {
             note(&format!("{}: {}: {stage}", step.name, task.id));
         })?;
-        let (worked, all) = (done.len(), step.jobs.len());
-        let resolved = match worked == all {
-            true => issues.resolved(&folder, &step.directory)?,
-            false => None,
+        let failed = done.iter().any(|one| one.result.is_err());
+        if self.stop.load(Ordering::Relaxed) && (failed || done.len() < step.jobs.len()) {
+            let at = step.name.clone();
+            return Err(Stopped { at }.into());
+        }
+        let resolved = match failed {
+            true => None,
+            false => issues.resolved(&folder, &step.directory)?,
         };
         let issues = Issue::all(done, resolved.as_ref())
             .context("an issue failed; run it again to try it again")?;
-        if worked < all {
-            return Err(Stopped {
-                at: step.name.clone(),
-            }
-            .into());
-        }
         drop(store);
         let data = Artifact {
             role: "data".to_owned(),

@@ -1,5 +1,10 @@
 //! Repairs as steps of a recipe: in the ledger, over seeds, and refused before anything is asked.
 
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
 use serde_json::Value;
 
 use crate::support::{
@@ -86,6 +91,58 @@ fn a_ledger_says_what_a_memory_gained() {
     assert_eq!(asked(&place).len(), before);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_stopped_step_goes_on_where_it_was() {
+    if !can_run() {
+        return;
+    }
+    let place = place();
+    let policy = Policy::start(&place);
+    place.write("bugs/recipe.yaml", recipe(&policy.url));
+    let mut command = place.command(&["run", "bugs/recipe.yaml", "--out", "out"]);
+    command.env("ENGRAFT_HOME", place.path("home"));
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let localized = place.path("out/steps/without/results/localize");
+    while !localized.exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &interrupt])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let told = Told::of(child.wait_with_output().unwrap());
+    assert_eq!(told.code, Some(130), "{}", told.err);
+    let last = told.err.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("stopped at the step `without`; run it again"),
+        "{}",
+        told.err
+    );
+    assert!(!place.path("out/ledger.jsonl").exists());
+
+    let again = run(&place, &[]);
+    assert!(
+        !again.err.contains("without: spans-001: reproduce"),
+        "{}",
+        again.err
+    );
+    let told = again.done();
+    assert!(
+        told.lines()
+            .any(|line| line.starts_with("remembering  100.0 %")),
+        "{told}"
+    );
+}
+
 #[test]
 fn seeds_pair_a_memory_with_none() {
     if !can_run() {
@@ -112,10 +169,11 @@ fn mistakes_in_a_step_are_said_all_at_once_before_anything_is_asked() {
     let place = Workplace::new();
     place.write(
         "recipe.yaml",
-        "steps:\n  - repair: { tasks: none.jsonl, model: m, memroy: both, unsandboxed: true }\n  \
-         - repair: { name: two, tasks: none.jsonl, model: m, jobs: 0, unsandboxed: true }\n  \
-         - repair: { name: three, model: m }\n  \
-         - repair: { name: four, tasks: none.jsonl, model: m, temperature: 3, unsandboxed: true }\n",
+        "steps:\n  - repair: { tasks: none.jsonl, llm: 'http://127.0.0.1:1', model: m, memroy: both, unsandboxed: true }\n  \
+         - repair: { name: two, tasks: none.jsonl, llm: 'http://127.0.0.1:1', model: m, jobs: 0, unsandboxed: true }\n  \
+         - repair: { name: three, llm: 'http://127.0.0.1:1', model: m }\n  \
+         - repair: { name: four, tasks: none.jsonl, llm: 'http://127.0.0.1:1', model: m, temperature: 3, unsandboxed: true }\n  \
+         - repair: { name: five, tasks: none.jsonl, model: nowhere.gguf, unsandboxed: true }\n",
     );
     let said = [
         "unknown key `memroy`; did you mean `memory`?",
@@ -123,6 +181,7 @@ fn mistakes_in_a_step_are_said_all_at_once_before_anything_is_asked() {
         "none.jsonl",
         "steps.1.repair.jobs: invalid value '0'",
         "steps.2.repair: needs the key `tasks`",
+        "steps.4.repair: model: nowhere.gguf is not there",
         "steps.3.repair: temperature is 3; it takes 0 to 2",
     ];
     place.refuses(&["run", "recipe.yaml"], 1, &said);
