@@ -1,5 +1,7 @@
 //! Many issues, one after the other or several at once, with one memory and one budget.
 
+mod place;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -64,12 +66,13 @@ impl Batch<'_> {
     /// fails does not keep the others from being worked on, unless its model does not answer.
     ///
     /// # Errors
-    /// If the folder of the run holds another run, or cannot be written.
+    /// If another process works in the folder of the run, or it holds another run, or cannot be written.
     pub fn run(
         &self,
         jobs: &[Job],
         progress: &(dyn Fn(&Task, &str) + Sync),
     ) -> Result<Vec<Done>, RecordError> {
+        let _entered = place::enter(self.out)?;
         self.claim()?;
         let before = self.handed_in();
         let next = AtomicUsize::new(0);
@@ -190,13 +193,12 @@ impl Batch<'_> {
                 model_patch: repaired.patch().to_owned(),
             })
         }));
-        make(&self.out.join("preds"))?;
+        place::make(&self.out.join("preds"))?;
         Ok(write_file(&self.predictions(), as_lines(&rows).as_bytes())?)
     }
 
     /// Marks the folder as that of this run, or sees that it is.
     fn claim(&self) -> Result<(), RecordError> {
-        make(self.out)?;
         let path = self.out.join("args.json");
         let args = json!({
             "method": "experepair",
@@ -224,13 +226,6 @@ impl Batch<'_> {
             }),
         }
     }
-}
-
-fn make(folder: &Path) -> Result<(), RecordError> {
-    fs::create_dir_all(folder).map_err(|source| RecordError::Folder {
-        path: folder.to_owned(),
-        source,
-    })
 }
 
 /// Whether going on with other issues makes no sense.

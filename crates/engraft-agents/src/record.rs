@@ -36,6 +36,10 @@ pub enum RecordError {
     Write(#[from] WriteError),
     #[error("cannot make the folder {}: {source}; check its permissions and the free space", path.display())]
     Folder { path: PathBuf, source: io::Error },
+    #[error("another run works in {}; wait for it or choose another folder", folder.display())]
+    Busy { folder: PathBuf },
+    #[error("cannot lock {}: {source}; choose another folder for the run", path.display())]
+    Lock { path: PathBuf, source: io::Error },
     #[error("{}: {problem}; remove the file to do this stage again", path.display())]
     Read { path: PathBuf, problem: String },
 }

@@ -4,6 +4,7 @@ mod bad_models;
 mod bad_servers;
 mod hostile_repositories;
 mod hostile_texts;
+mod one_folder;
 mod one_memory;
 mod policy;
 mod prompts;
