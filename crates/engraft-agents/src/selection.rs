@@ -10,4 +10,4 @@ pub use check::CHECKS;
 pub use group::{Group, deduplicate, group_by_output};
 pub use pass::patch_passes;
 pub use rank::{MissingRank, borda, mean_rank};
-pub use vote::{Candidate, Evidence, majority_vote, modified_length};
+pub use vote::{Candidate, Evidence, majority_ranking, majority_vote, modified_length};

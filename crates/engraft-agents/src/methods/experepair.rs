@@ -3,7 +3,7 @@
 //! # What it does
 //! Given an issue and a repository, a tester writes and runs a script that shows the issue, a localiser finds the
 //! places that matter, a coder writes patches, tries them on the script and mends them; what passes gets
-//! siblings, is run on more scripts and is ranked. Every attempt is remembered: as an episode, from which
+//! siblings, is run on more scripts and is ranked, or voted on. Every attempt is remembered: as an episode, from which
 //! pairs of a wrong and a right attempt are shown to later attempts like it, and as short rules with votes.
 //!
 //! # When to use it, when not
@@ -18,22 +18,30 @@
 //! the best 10, one of an issue, the first is shown. Insights are one list a role (tester, coder) of at most 15
 //! rules; each starts with 2 votes, is agreed with (+1), edited (+1) or spoken against (−1), and goes at 0.
 //!
+//! `selection` says who chooses among the patches. The panel is the second model: it names the right outputs of the
+//! script, then ranks the patches once for each further script. The vote is that of Agentless and asks no model: of
+//! the patches that repair the issue by the script, or of all if none does, the one that was written most often,
+//! at a tie the earliest. Programs that differ in comments, docstrings and layout are one, a patch that changes
+//! nothing else comes last, and siblings vote too. Nothing but the panel needs the further scripts, so the vote has
+//! none.
+//!
 //! # Where paper and code differ and which we follow
 //! The released code (v1.0) has no insights and shows demonstrations only from the second patch on; the paper
 //! has both channels and composes every prompt anew, and so does this. Siblings are rewritten in a fresh
 //! conversation each, a review that contradicts itself counts its best among the correct ones, a patch that a
 //! ranking leaves out ranks behind it, and a repair is never shown an issue that was created later: the
-//! code differs in all four. The localiser does not see the script's result, as in the code. The summariser
+//! code differs in all four. The paper has no vote, and Agentless no siblings; its vote asks regression tests
+//! too, and there are none here. The localiser does not see the script's result, as in the code. The summariser
 //! is ours: none was published.
 //!
 //! # Evidence
-//! Parity with the official code: `parity/experepair`, 31 kinds. What memory changes, on repositories with
-//! seeded bugs and on SmolLM2: `docs/evidence.md`.
+//! Parity with the official code: `parity/experepair`, 31 kinds, and `parity/agent-baselines` for the vote. What
+//! memory changes, on repositories with seeded bugs and on SmolLM2: `docs/evidence.md`.
 //!
 //! # Reference
 //! Mu et al. ExpeRepair: Dual-Memory Enhanced LLM-based Repository-Level Program Repair. FSE 2026,
 //! arXiv 2506.10484; code ExpeRepair/ExpeRepair, folder ExpeRepair-v1.0. The counters are those of ExpeL (Zhao et
-//! al. 2024).
+//! al. 2024), the vote is that of Agentless (Xia et al. 2024, arXiv 2407.01489; code OpenAutoCoder/Agentless).
 
 mod account;
 mod candidate;
@@ -47,6 +55,7 @@ mod script;
 mod siblings;
 mod summarise;
 mod validate;
+mod vote;
 
 use std::{fmt, time::Instant};
 
@@ -79,7 +88,10 @@ pub struct ExpeRepair {
     /// Rounds of mending.
     #[arg(long, default_value_t = Self::default().rounds)]
     pub rounds: usize,
-    /// Scripts with other inputs that patches are compared on.
+    /// How the patch is chosen: by reviews, or as the repair that was written most often.
+    #[arg(long, value_enum, default_value_t = Self::default().selection)]
+    pub selection: Selection,
+    /// Scripts with other inputs that the panel compares patches on.
     #[arg(long, default_value_t = Self::default().differential)]
     pub differential: usize,
     /// Pieces of advice for each way (completer, simpler) to write a sibling of a correct patch; 0 writes none.
@@ -103,6 +115,7 @@ impl Default for ExpeRepair {
             scripts: 4,
             candidates: 4,
             rounds: 3,
+            selection: Selection::Panel,
             differential: 3,
             siblings: 3,
             temperature: 0.8,
@@ -182,6 +195,32 @@ impl fmt::Display for Channels {
     }
 }
 
+/// Who chooses the patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// The second model, by what scripts print with each patch.
+    Panel,
+    /// No model: the repair that was written most often.
+    Vote,
+}
+
+impl Selection {
+    /// As flags and recipes write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Panel => "panel",
+            Self::Vote => "vote",
+        }
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// The stages of an issue, in order; their names are those of folders and accounts.
 pub mod stage {
     pub const REPRODUCE: &str = "reproduce";
@@ -241,7 +280,11 @@ pub fn repair(
         })?;
         experience.remember_patches(desk.task, &reproduced.attempts, &generated.attempts)?;
         staged(desk, stage::VALIDATE, progress, &mut validated, |made| {
-            validate::validate(desk, &reproduced, &generated.pool, made)
+            let pool = &generated.pool;
+            match settings.selection {
+                Selection::Panel => validate::validate(desk, &reproduced, pool, made),
+                Selection::Vote => vote::vote(desk, pool, made),
+            }
         })
     };
     match work() {

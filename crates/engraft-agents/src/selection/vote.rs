@@ -58,6 +58,21 @@ pub fn majority_vote(candidates: &[Candidate<'_>], evidence: Evidence) -> Option
         .max_by_key(|number| (count(number), Reverse(*number)))
 }
 
+/// Numbers of patches, one of each normalised form that is not blank: the winner of the vote, then the winner of
+/// a vote without its form, and so on. Patches that tests kept out follow those that voted.
+pub fn majority_ranking(candidates: &[Candidate<'_>], evidence: Evidence) -> Vec<usize> {
+    let mut ranked = Vec::new();
+    let mut left: Vec<usize> = (0..candidates.len()).collect();
+    loop {
+        let voting: Vec<Candidate<'_>> = left.iter().map(|&number| candidates[number]).collect();
+        let Some(winner) = majority_vote(&voting, evidence) else {
+            return ranked;
+        };
+        ranked.push(left[winner]);
+        left.retain(|&number| key(&candidates[number]) != key(&voting[winner]));
+    }
+}
+
 fn key<'a>(candidate: &Candidate<'a>) -> &'a str {
     strings::strip(candidate.normalised)
 }
@@ -74,7 +89,9 @@ pub fn modified_length(patch: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Evidence, majority_vote};
+    use proptest::prelude::*;
+
+    use super::{Candidate, Evidence, majority_ranking, majority_vote};
 
     const ALL: Evidence = Evidence {
         regression: true,
@@ -101,5 +118,49 @@ mod tests {
         assert_eq!(majority_vote(&candidates, ALL), Some(2));
         assert_eq!(majority_vote(&candidates[..1], ALL), None);
         assert_eq!(majority_vote(&[], ALL), None);
+    }
+
+    #[test]
+    fn after_the_winner_come_fewer_votes_then_what_tests_kept_out() {
+        let passes = |normalised| Candidate {
+            reproduction_passed: true,
+            ..candidate(normalised, 0)
+        };
+        let candidates = [
+            candidate("fails", 0),
+            candidate("fails", 0),
+            candidate("fails", 0),
+            passes("once"),
+            passes("twice"),
+            passes("also once"),
+            passes("twice"),
+            candidate("", 0),
+            candidate("fails alone", 0),
+        ];
+        assert_eq!(majority_ranking(&candidates, ALL), [4, 3, 5, 0, 8]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_ranking_begins_with_the_winner_and_holds_each_form_once(
+            drawn in prop::collection::vec(("[ab]{0,2} ?", 0..2_usize, any::<bool>()), 0..9),
+        ) {
+            let candidates: Vec<Candidate<'_>> = drawn
+                .iter()
+                .map(|(normalised, failures, passed)| Candidate {
+                    reproduction_passed: *passed,
+                    ..candidate(normalised, *failures)
+                })
+                .collect();
+            let ranked = majority_ranking(&candidates, ALL);
+            prop_assert_eq!(ranked.first().copied(), majority_vote(&candidates, ALL));
+            let mut listed: Vec<&str> = ranked.iter().map(|&number| drawn[number].0.trim()).collect();
+            listed.sort_unstable();
+            let mut forms: Vec<&str> = drawn.iter().map(|(form, ..)| form.trim()).collect();
+            forms.sort_unstable();
+            forms.dedup();
+            forms.retain(|form| !form.is_empty());
+            prop_assert_eq!(listed, forms);
+        }
     }
 }

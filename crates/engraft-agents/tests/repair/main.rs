@@ -9,4 +9,5 @@ mod one_memory;
 mod policy;
 mod prompts;
 mod run;
+mod vote;
 mod wire;

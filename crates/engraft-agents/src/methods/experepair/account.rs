@@ -103,9 +103,13 @@ fn tried(repaired: &Repaired) -> String {
         } else {
             ""
         };
+        let written = match candidate.written {
+            0 | 1 => String::new(),
+            times => format!(", written {times} times"),
+        };
         let _ = writeln!(
             text,
-            "- patch {number} ({}){verdict}{syntax}",
+            "- patch {number} ({}){written}{verdict}{syntax}",
             candidate.origin
         );
     }

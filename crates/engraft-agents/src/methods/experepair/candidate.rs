@@ -1,12 +1,13 @@
 //! Patches on their way: how an answer becomes one, and what is known of it.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Desk, DeskError,
     edits::{self, Outcome},
+    python::strings::strip,
     selection,
     workcopy::LARGEST,
 };
@@ -30,6 +31,12 @@ impl Ran {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     pub patch: String,
+    /// The paths of the files that it changes, sorted.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// In how many answers it was; white space at its ends does not count.
+    #[serde(default = "once")]
+    pub written: usize,
     /// On the script that shows the issue, if there is one.
     pub reproduction: Option<Ran>,
     /// On the scripts with other inputs: script and result.
@@ -44,10 +51,16 @@ pub struct Candidate {
     pub origin: String,
 }
 
+fn once() -> usize {
+    1
+}
+
 impl Candidate {
     pub(super) fn new(made: Made, origin: String) -> Self {
         Self {
             patch: made.patch,
+            files: made.files,
+            written: once(),
             unchecked: made.unchecked,
             reproduction: None,
             differential: Vec::new(),
@@ -62,6 +75,7 @@ pub(super) struct Made {
     pub outcome: Outcome,
     /// Empty if there is none.
     pub patch: String,
+    pub files: Vec<String>,
     pub unchecked: bool,
 }
 
@@ -78,6 +92,7 @@ pub(super) fn patch_of(desk: &Desk<'_>, answer: &str) -> Result<Made, DeskError>
         return Ok(Made {
             outcome: Outcome::Unmatched,
             patch: String::new(),
+            files: Vec::new(),
             unchecked: false,
         });
     }
@@ -90,16 +105,29 @@ pub(super) fn patch_of(desk: &Desk<'_>, answer: &str) -> Result<Made, DeskError>
         true => patched.outcome.min(Outcome::EmptyDiff),
         false => patched.outcome,
     };
+    let files = patched.files.into_keys();
     Ok(Made {
         outcome,
         patch,
+        files: files.map(|path| path.as_str().to_owned()).collect(),
         unchecked: !patched.unchecked.is_empty(),
     })
 }
 
-/// Each patch once, the first of equal ones.
+/// Each patch once, the first of equal ones, which was written as often as they together.
 pub(super) fn distinct(candidates: Vec<Candidate>) -> Vec<Candidate> {
-    selection::deduplicate(candidates, |candidate| &candidate.patch)
+    let mut written: HashMap<String, usize> = HashMap::new();
+    for candidate in &candidates {
+        let count = written.entry(strip(&candidate.patch).to_owned());
+        *count.or_default() += candidate.written;
+    }
+    let mut candidates = selection::deduplicate(candidates, |candidate| &candidate.patch);
+    for candidate in &mut candidates {
+        if let Some(&count) = written.get(strip(&candidate.patch)) {
+            candidate.written = count;
+        }
+    }
+    candidates
 }
 
 /// Patches with their results as a prompt shows them.

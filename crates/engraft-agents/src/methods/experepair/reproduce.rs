@@ -4,8 +4,8 @@ use engraft_memory::episodic::{TestAttempt, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Channels, ExpeRepair, Ran, differential, places::existing_test, recall::Experience, script,
-    stage,
+    Channels, ExpeRepair, Ran, Selection, differential, places::existing_test, recall::Experience,
+    script, stage,
 };
 use crate::{
     Desk, DeskError,
@@ -35,7 +35,11 @@ pub(super) fn reproduce(
     made: &mut Reproduced,
 ) -> Result<(), DeskError> {
     attempts(desk, settings, experience, made)?;
-    made.differential = differential::write(desk, settings, experience, made.accepted.as_ref())?;
+    // Only the panel looks at what they print.
+    if settings.selection == Selection::Panel {
+        made.differential =
+            differential::write(desk, settings, experience, made.accepted.as_ref())?;
+    }
     record(desk, made)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     selection::{self, MissingRank},
 };
 
-/// What the panel left.
+/// What the panel or the vote left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Validated {
     /// Patches from best to worst.
