@@ -156,6 +156,27 @@ fn a_model_that_fails_at_one_task_only_is_survived_too() {
     }
 }
 
+#[test]
+fn a_review_that_names_the_second_of_two_equal_patches_means_both() {
+    let user = adder();
+    let model = Scripted::new(|request| match task(request) {
+        "review the patches" => {
+            "<rank_patch>[1, 0]</rank_patch><correct_patch>[1]</correct_patch>".to_owned()
+        }
+        _ => good(request),
+    });
+    let done = Bench::new().one(&model, user.path(), ISSUE).result.unwrap();
+    let pool = &done.generated.pool;
+    assert!(pool.len() == 1 && pool[0].correct, "{pool:?}");
+    let asked = model.asked();
+    assert!(
+        asked
+            .iter()
+            .any(|request| task(request) == "look for flaws"),
+        "what is correct gets siblings"
+    );
+}
+
 /// The bounds are reached, not only kept: every answer that may be asked for again is of use the last time only.
 #[test]
 fn a_model_that_is_of_use_at_the_last_moment_takes_as_many_requests_as_are_allowed() {

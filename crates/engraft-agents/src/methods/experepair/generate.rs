@@ -98,9 +98,11 @@ impl Coder<'_> {
                 return Ok(());
             };
             let chosen = candidates[best].clone();
-            let (correct, other): (Vec<_>, Vec<_>) = distinct(std::mem::take(candidates))
+            // Of equal patches the review may name one, and not the first.
+            let (correct, other): (Vec<_>, Vec<_>) = std::mem::take(candidates)
                 .into_iter()
                 .partition(|candidate| candidate.correct);
+            let correct = distinct(correct);
             pool(&mut made.pool, correct.clone());
             pool(&mut made.pool, other);
             made.attempts.push(PatchAttempt {
