@@ -1,10 +1,10 @@
 //! Many issues, one after the other or several at once, with one memory and one budget.
 
+mod args;
 mod place;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,8 +13,8 @@ use std::{
     thread,
 };
 
+use args::Args;
 use engraft_files::atomic::write_file;
-use serde_json::{Value, json};
 
 use crate::{
     ChatError, ChatModel, Desk, DeskError, Executor, Record, RecordError, Task,
@@ -73,7 +73,13 @@ impl Batch<'_> {
         progress: &(dyn Fn(&Task, &str) + Sync),
     ) -> Result<Vec<Done>, RecordError> {
         let _entered = place::enter(self.out)?;
-        self.claim()?;
+        let args = Args {
+            method: "experepair",
+            model: self.main.0.name(),
+            second_model: self.second.0.name(),
+            settings: self.settings,
+        };
+        args.claim(self.out)?;
         let before = self.handed_in();
         let next = AtomicUsize::new(0);
         let halted = AtomicBool::new(false);
@@ -195,36 +201,6 @@ impl Batch<'_> {
         }));
         place::make(&self.out.join("preds"))?;
         Ok(write_file(&self.predictions(), as_lines(&rows).as_bytes())?)
-    }
-
-    /// Marks the folder as that of this run, or sees that it is.
-    fn claim(&self) -> Result<(), RecordError> {
-        let path = self.out.join("args.json");
-        let args = json!({
-            "method": "experepair",
-            "settings": self.settings,
-            "model": self.main.0.name(),
-            "second_model": self.second.0.name(),
-        });
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = serde_json::to_string_pretty(&args).unwrap_or_default() + "\n";
-                Ok(write_file(&path, text.as_bytes())?)
-            }
-            Ok(text) if serde_json::from_str::<Value>(&text).is_ok_and(|known| known == args) => {
-                Ok(())
-            }
-            Ok(_) => Err(RecordError::Read {
-                path,
-                problem:
-                    "is of a run with other models or settings; choose another folder for this one"
-                        .to_owned(),
-            }),
-            Err(error) => Err(RecordError::Read {
-                path,
-                problem: error.to_string(),
-            }),
-        }
     }
 }
 

@@ -40,7 +40,18 @@ pub enum RecordError {
     Busy { folder: PathBuf },
     #[error("cannot lock {}: {source}; choose another folder for the run", path.display())]
     Lock { path: PathBuf, source: io::Error },
-    #[error("{}: {problem}; remove the file to do this stage again", path.display())]
+    #[error(
+        "{}: {setting} was {before} when the run began and is {now} now; give the old value or choose another folder",
+        path.display()
+    )]
+    OtherRun {
+        /// Of the file that knows the run.
+        path: PathBuf,
+        setting: String,
+        before: String,
+        now: String,
+    },
+    #[error("{}: {problem}; remove the file, and it is made again", path.display())]
     Read { path: PathBuf, problem: String },
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use engraft_agents::{RecordError, methods::experepair::stage};
+use serde_json::Value;
 
 use crate::{
     policy::{Scripted, good, task},
@@ -99,3 +100,40 @@ fn a_run_that_was_killed_leaves_its_folder_free() {
 
 /// Is there once the run to be killed waits for its model.
 const ASKED: &str = "asked";
+
+#[test]
+fn a_run_that_an_earlier_version_began_goes_on() {
+    let user = adder();
+    let bench = Bench::new();
+    bench
+        .one(&Scripted::good(), user.path(), ISSUE)
+        .result
+        .unwrap();
+    let results = bench.out().join("results");
+    let edit = |path: PathBuf, edit: &dyn Fn(&mut Value)| {
+        let mut content = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        edit(&mut content);
+        fs::write(path, content.to_string()).unwrap();
+    };
+    let without = |value: &mut Value, key: &str| {
+        assert!(
+            value.as_object_mut().unwrap().remove(key).is_some(),
+            "{key}"
+        );
+    };
+    edit(bench.out().join("args.json"), &|args| {
+        without(&mut args["settings"], "selection")
+    });
+    edit(
+        results.join("generate/owner__calc/calc-1/stage.json"),
+        &|stage| {
+            let pool = stage["made"]["pool"].as_array_mut().unwrap();
+            for candidate in pool {
+                without(candidate, "files");
+                without(candidate, "written");
+            }
+        },
+    );
+    fs::remove_dir_all(results.join("validation")).unwrap();
+    goes_on(&bench, user.path());
+}

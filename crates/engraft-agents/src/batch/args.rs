@@ -1,0 +1,171 @@
+//! Which run a folder is of: `args.json` keeps what all its issues share.
+
+use std::{fs, io, path::Path};
+
+use engraft_files::atomic::write_file;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{RecordError, methods::experepair::ExpeRepair};
+
+/// What all issues of a run share.
+#[derive(Serialize)]
+pub(super) struct Args<'a> {
+    pub method: &'a str,
+    pub model: &'a str,
+    pub second_model: &'a str,
+    pub settings: &'a ExpeRepair,
+}
+
+impl Args<'_> {
+    /// Marks a folder as that of this run, or sees that it is. Settings that the file lacks, being of an earlier
+    /// version, have their default.
+    ///
+    /// # Errors
+    /// If it is of another run; then the first value that differs is named.
+    pub(super) fn claim(&self, out: &Path) -> Result<(), RecordError> {
+        let path = out.join("args.json");
+        let unreadable = |problem: String| RecordError::Read {
+            path: path.clone(),
+            problem,
+        };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
+                return Ok(write_file(&path, text.as_bytes())?);
+            }
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        let known = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        let (known, now) = (entries(known), entries(object(self)));
+        let mut keys = now.keys().chain(known.keys());
+        match keys.find(|key| now.get(*key) != known.get(*key)) {
+            None => Ok(()),
+            Some(key) => Err(RecordError::OtherRun {
+                setting: key.clone(),
+                before: shown(known.get(key)),
+                now: shown(now.get(key)),
+                path,
+            }),
+        }
+    }
+}
+
+/// All values by their names, with the default of each setting that has none.
+fn entries(mut args: Map<String, Value>) -> Map<String, Value> {
+    let settings = args.remove("settings");
+    args.extend(object(&ExpeRepair::default()));
+    if let Some(Value::Object(settings)) = settings {
+        args.extend(settings);
+    }
+    args
+}
+
+fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(object)) => object,
+        _ => Map::new(),
+    }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    value.map_or("unknown".to_owned(), Value::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::methods::experepair::{Channels, Selection};
+
+    fn claim(out: &TempDir, settings: &ExpeRepair, model: &str) -> Result<(), String> {
+        let args = Args {
+            method: "experepair",
+            model,
+            second_model: "small",
+            settings,
+        };
+        args.claim(out.path()).map_err(|error| error.to_string())
+    }
+
+    /// A folder that was claimed with the defaults, then edited.
+    fn claimed(edit: impl Fn(&mut Value)) -> TempDir {
+        let out = tempfile::tempdir().unwrap();
+        claim(&out, &ExpeRepair::default(), "large").unwrap();
+        let path = out.path().join("args.json");
+        let mut args = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        edit(&mut args);
+        fs::write(&path, args.to_string()).unwrap();
+        out
+    }
+
+    #[test]
+    fn the_first_value_that_differs_is_named_with_both_values() {
+        let out = claimed(|_| {});
+        let settings = ExpeRepair {
+            memory: Channels::None,
+            candidates: 9,
+            temperature: 0.3,
+            ..ExpeRepair::default()
+        };
+        for (settings, model, said) in [
+            (
+                &settings,
+                "large",
+                "memory was \"both\" when the run began and is \"none\" now",
+            ),
+            (
+                &settings,
+                "other",
+                "model was \"large\" when the run began and is \"other\" now",
+            ),
+        ] {
+            let error = claim(&out, settings, model).unwrap_err();
+            assert!(error.contains(said), "{error}");
+            assert!(
+                error.contains("args.json") && error.contains("another folder"),
+                "{error}"
+            );
+        }
+        claim(&out, &ExpeRepair::default(), "large").unwrap();
+    }
+
+    #[test]
+    fn a_setting_that_the_file_lacks_has_its_default() {
+        let out = claimed(|args| {
+            args["settings"]
+                .as_object_mut()
+                .unwrap()
+                .remove("selection");
+        });
+        claim(&out, &ExpeRepair::default(), "large").unwrap();
+        let settings = ExpeRepair {
+            selection: Selection::Vote,
+            ..ExpeRepair::default()
+        };
+        let error = claim(&out, &settings, "large").unwrap_err();
+        assert!(error.contains("selection was \"panel\""), "{error}");
+    }
+
+    #[test]
+    fn a_setting_of_a_later_version_is_a_difference() {
+        let out = claimed(|args| args["settings"]["judges"] = 3.into());
+        let error = claim(&out, &ExpeRepair::default(), "large").unwrap_err();
+        assert!(
+            error.contains("judges was 3") && error.contains("is unknown now"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let out = claimed(|args| *args = 3.into());
+        let error = claim(&out, &ExpeRepair::default(), "large").unwrap_err();
+        assert!(
+            error.contains("args.json") && error.contains("remove the file"),
+            "{error}"
+        );
+    }
+}
