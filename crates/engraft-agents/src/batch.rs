@@ -167,7 +167,7 @@ impl Batch<'_> {
             store: self.store,
             channels: self.settings.memory,
             seed: self.settings.memory_seed,
-            rules: self.settings.insights,
+            rules: self.settings.effort.insights,
             run: self.out.display().to_string(),
         };
         repair(&desk, self.settings, &experience, progress)

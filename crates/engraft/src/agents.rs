@@ -9,14 +9,17 @@ pub mod tasks;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use clap::Args;
 use engraft_agents::{
     ChatModel, Executor,
-    batch::Batch,
+    batch::{Batch, Done, Job},
     chat::{
         meter::{Budget, Meter, Price},
         server::{Patience, Server},
@@ -27,7 +30,7 @@ use engraft_agents::{
 
 use local::Local;
 
-use crate::decoding::place;
+use crate::{decoding::place, run::Stopped};
 
 /// Who answers.
 #[derive(Args, Clone, Debug)]
@@ -301,5 +304,18 @@ impl Ready {
             jobs: jobs.into(),
             stop: self.stop.clone(),
         }
+    }
+
+    /// The first issue that Ctrl-C left undone, if it left any.
+    pub fn stopped(&self, done: &[Done], jobs: &[Job]) -> Option<Stopped> {
+        let ended = |job: &&Job| {
+            let mut all = done.iter();
+            all.any(|one| one.task.id == job.task.id && one.result.is_ok())
+        };
+        let undone = jobs.iter().find(|job| !ended(job))?;
+        let stopped = self.stop.load(Ordering::Relaxed);
+        stopped.then(|| Stopped {
+            at: undone.task.id.clone(),
+        })
     }
 }

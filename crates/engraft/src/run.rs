@@ -56,11 +56,11 @@ impl Outcome {
     }
 }
 
-/// Ctrl-C between two steps, or between two issues of one.
+/// Ctrl-C between two steps, or at an issue.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped at the step `{at}`; run it again to continue there")]
+#[error("stopped at {at}; run it again to continue there")]
 pub struct Stopped {
-    at: String,
+    pub at: String,
 }
 
 /// Whether a run ended because it was told to.
@@ -164,7 +164,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     for (index, step) in plan.steps.iter().enumerate() {
         if session.stop.load(Ordering::Relaxed) {
             return Err(Stopped {
-                at: step.name().to_owned(),
+                at: format!("the step `{}`", step.name()),
             }
             .into());
         }

@@ -78,7 +78,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::methods::experepair::{Channels, Selection};
+    use crate::methods::experepair::{Channels, Effort, Selection};
 
     fn claim(out: &TempDir, settings: &ExpeRepair, model: &str) -> Result<(), String> {
         let args = Args {
@@ -106,8 +106,11 @@ mod tests {
         let out = claimed(|_| {});
         let settings = ExpeRepair {
             memory: Channels::None,
-            candidates: 9,
-            temperature: 0.3,
+            effort: Effort {
+                candidates: 9,
+                temperature: 0.3,
+                ..Effort::default()
+            },
             ..ExpeRepair::default()
         };
         for (settings, model, said) in [
@@ -142,7 +145,10 @@ mod tests {
         });
         claim(&out, &ExpeRepair::default(), "large").unwrap();
         let settings = ExpeRepair {
-            selection: Selection::Vote,
+            effort: Effort {
+                selection: Selection::Vote,
+                ..Effort::default()
+            },
             ..ExpeRepair::default()
         };
         let error = claim(&out, &settings, "large").unwrap_err();

@@ -8,7 +8,7 @@ use std::{
 use crate::RecordError;
 
 /// Locked while a batch works there. The system frees it with the process, however that ends.
-const LOCK: &str = ".lock";
+const LOCK: &str = ".repair.lock";
 
 /// The folder is ours for as long as this lives.
 pub(super) struct Entered(File);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use engraft_agents::{
     ChatError,
-    methods::experepair::{ExpeRepair, stage},
+    methods::experepair::{Effort, ExpeRepair, stage},
 };
 
 use crate::{
@@ -15,14 +15,14 @@ use crate::{
 
 /// The most requests that a stage may send with these settings, whatever is answered.
 fn most(settings: &ExpeRepair) -> BTreeMap<&'static str, u64> {
-    let ExpeRepair {
+    let Effort {
         scripts,
         candidates,
         rounds,
         differential,
         siblings,
         ..
-    } = *settings;
+    } = settings.effort;
     let first = 3 * candidates;
     let reviews = 5 * (rounds + 1);
     let mended = rounds * candidates * (5 + 3);
@@ -189,12 +189,12 @@ fn a_model_that_is_of_use_at_the_last_moment_takes_as_many_requests_as_are_allow
         );
     }
     let bench = Bench::new();
-    let ExpeRepair {
+    let Effort {
         scripts,
         candidates,
         rounds,
         ..
-    } = bench.settings;
+    } = bench.settings.effort;
     let asked: Mutex<BTreeMap<String, usize>> = Mutex::default();
     let model = Scripted::new(move |request| {
         let heading = task(request);
@@ -270,7 +270,7 @@ fn ten_megabytes_are_an_answer_like_any_other() {
             false => good(request),
         });
         let mut bench = Bench::new();
-        bench.settings.candidates = 1;
+        bench.settings.effort.candidates = 1;
         is_survived_on(&bench, what, &model);
     }
 }

@@ -92,7 +92,7 @@ fn two_runs_at_once_lose_no_episode_keep_none_twice_and_bound_the_rules() {
             let (memory, user) = (&memory, user.path());
             scope.spawn(move || {
                 let mut bench = Bench::new();
-                bench.settings.insights = 4;
+                bench.settings.effort.insights = 4;
                 let store = SqliteStore::open(memory).unwrap();
                 let store = std::sync::Mutex::new(Box::new(store) as Box<dyn Store>);
                 let run = |model: &Scripted, names: &[String]| {
@@ -160,7 +160,7 @@ fn two_runs_at_once_lose_no_episode_keep_none_twice_and_bound_the_rules() {
 fn issues_from_the_latest_to_the_earliest_do_not_fill_the_memory_with_rules() {
     let user = adder();
     let mut bench = Bench::new();
-    bench.settings.insights = 4;
+    bench.settings.effort.insights = 4;
     let count = AtomicUsize::new(0);
     let model = Scripted::new(move |request| match task(request) {
         "learn from the attempts" => {

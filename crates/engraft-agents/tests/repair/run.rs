@@ -12,7 +12,7 @@ use engraft_agents::{
     ChatModel, ExecuteError, Executor, Outcome, RecordError, Task,
     batch::{Batch, Done, Job},
     chat::meter::{Budget, Meter, Price},
-    methods::experepair::{ExpeRepair, SharedStore},
+    methods::experepair::{Effort, ExpeRepair, SharedStore},
 };
 use engraft_memory::SqliteStore;
 use tempfile::TempDir;
@@ -48,11 +48,14 @@ pub const ISSUE: &str = "add(1, 2) gives -1";
 /// Small numbers: what is claimed does not depend on them.
 pub fn settings() -> ExpeRepair {
     ExpeRepair {
-        scripts: 2,
-        candidates: 2,
-        rounds: 1,
-        differential: 1,
-        siblings: 1,
+        effort: Effort {
+            scripts: 2,
+            candidates: 2,
+            rounds: 1,
+            differential: 1,
+            siblings: 1,
+            ..Effort::default()
+        },
         ..ExpeRepair::default()
     }
 }

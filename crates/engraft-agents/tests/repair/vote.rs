@@ -38,10 +38,10 @@ fn writes(lines: &'static [&'static str], correct: &'static [usize]) -> Scripted
 /// One round of this many patches without siblings.
 fn bench(selection: Selection, candidates: usize) -> Bench {
     let mut bench = Bench::new();
-    bench.settings.selection = selection;
-    bench.settings.candidates = candidates;
-    bench.settings.siblings = 0;
-    bench.settings.rounds = 0;
+    bench.settings.effort.selection = selection;
+    bench.settings.effort.candidates = candidates;
+    bench.settings.effort.siblings = 0;
+    bench.settings.effort.rounds = 0;
     bench
 }
 
@@ -161,7 +161,7 @@ fn a_comment_alone_is_no_repair_unless_there_is_none() {
 fn a_sibling_that_prints_the_same_as_a_correct_patch_votes_although_nobody_reviewed_it() {
     let user = adder();
     let mut bench = bench(Selection::Vote, 2);
-    bench.settings.siblings = 1;
+    bench.settings.effort.siblings = 1;
     let first = writes(&["return b", "return b + a"], &[1]);
     let model = Scripted::new(move |request| match task(request) {
         "write the better patch" => edit("c = 0\n    return b + a"),

@@ -1,10 +1,13 @@
 //! `engraft repair`: an issue of a repository in, a patch out; or many, in the form of SWE-bench.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use engraft_agents::{
-    Task,
+    ChatError, DeskError, Task,
     batch::{Done, Job},
     chat::meter::Spent,
     methods::experepair::{ExpeRepair, table},
@@ -68,7 +71,7 @@ pub(super) struct Repair {
 
 impl Repair {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        self.settings.check().map_err(anyhow::Error::msg)?;
+        self.settings.effort.check().map_err(anyhow::Error::msg)?;
         let (jobs, out) = self.jobs()?;
         let stop = on_interrupt()?;
         let ready = self.means.ready(&stop)?;
@@ -85,8 +88,13 @@ impl Repair {
             true => note(&format!("{}: {stage}", task.id)),
             false => note(stage),
         })?;
-        match &self.tasks {
-            Some(_) => summary(&done, jobs.len(), &out),
+        let stopped = ready.stopped(&done, &jobs);
+        if self.tasks.is_some() {
+            summary(&done, &out);
+        }
+        match stopped {
+            Some(stopped) => Err(stopped.into()),
+            None if self.tasks.is_some() => all_ended(&done),
             None => self.one(done, &out),
         }
     }
@@ -106,9 +114,9 @@ impl Repair {
     }
 
     /// Says what came of the one issue: the account, then the patch.
-    fn one(&self, done: Vec<Done>, out: &std::path::Path) -> anyhow::Result<()> {
+    fn one(&self, done: Vec<Done>, out: &Path) -> anyhow::Result<()> {
         let Some(done) = done.into_iter().next() else {
-            anyhow::bail!("stopped; run it again to continue there: {}", out.display());
+            anyhow::bail!("nothing was done in {}", out.display());
         };
         let repaired = done.result?;
         let account =
@@ -129,18 +137,15 @@ impl Repair {
 }
 
 /// One line an issue, and what all took.
-fn summary(done: &[Done], all: usize, out: &std::path::Path) -> anyhow::Result<()> {
+fn summary(done: &[Done], out: &Path) {
     let mut total: BTreeMap<String, Spent> = BTreeMap::new();
-    let mut failed = 0;
     for one in done {
         for (stage, spent) in &one.spent {
             total.entry(stage.clone()).or_default().add(*spent);
         }
         let line = match &one.result {
-            Err(error) => {
-                failed += 1;
-                format!("failed: {error}")
-            }
+            Err(DeskError::Chat(ChatError::Stopped)) => "stopped".to_owned(),
+            Err(error) => format!("failed: {error}"),
             Ok(repaired) => {
                 let shown = match repaired.reproduced.accepted {
                     Some(_) => "shown",
@@ -167,13 +172,14 @@ fn summary(done: &[Done], all: usize, out: &std::path::Path) -> anyhow::Result<(
         table(&total),
         out.join("preds/final_0.jsonl").display()
     ));
+}
+
+/// A model that does not answer ends the work, so that issues after a failed one may not have been begun.
+fn all_ended(done: &[Done]) -> anyhow::Result<()> {
+    let failed = done.iter().filter(|one| one.result.is_err()).count();
     anyhow::ensure!(
         failed == 0,
-        "{failed} of {all} issues failed; run it again to try those again"
-    );
-    anyhow::ensure!(
-        done.len() == all,
-        "stopped after {} of {all} issues; run it again to continue there",
+        "{failed} of {} issues failed; run it again to try those again",
         done.len()
     );
     Ok(())

@@ -1,7 +1,5 @@
 //! One step on a memory: issues worked on, graded, entered.
 
-use std::sync::atomic::Ordering;
-
 use anyhow::Context;
 use engraft_agents::Task;
 use engraft_memory::Filter;
@@ -9,7 +7,7 @@ use engraft_probe::{Entry, Measurement, ledger::Artifact, measurement::Unit};
 use engraft_train::Curve;
 use serde_json::json;
 
-use super::{Session, StepResult, Stopped, place};
+use super::{Session, StepResult, place};
 use crate::{
     agents::{contest::Issue, memory::StoreFlags},
     machine,
@@ -47,12 +45,10 @@ impl Session<'_> {
         let done = batch.run(&step.jobs, &|task: &Task, stage: &str| {
             note(&format!("{}: {}: {stage}", step.name, task.id));
         })?;
-        let failed = done.iter().any(|one| one.result.is_err());
-        if self.stop.load(Ordering::Relaxed) && (failed || done.len() < step.jobs.len()) {
-            let at = step.name.clone();
-            return Err(Stopped { at }.into());
+        if let Some(stopped) = ready.stopped(&done, &step.jobs) {
+            return Err(stopped.into());
         }
-        let resolved = match failed {
+        let resolved = match done.iter().any(|one| one.result.is_err()) {
             true => None,
             false => issues.resolved(&folder, &step.directory)?,
         };

@@ -123,7 +123,7 @@ fn a_stopped_step_goes_on_where_it_was() {
     assert_eq!(told.code, Some(130), "{}", told.err);
     let last = told.err.lines().last().unwrap_or_default();
     assert!(
-        last.contains("stopped at the step `without`; run it again"),
+        last.contains("stopped at spans-001; run it again"),
         "{}",
         told.err
     );

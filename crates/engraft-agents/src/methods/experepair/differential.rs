@@ -11,7 +11,7 @@ pub(super) fn write(
     accepted: Option<&(String, Ran)>,
 ) -> Result<Vec<String>, DeskError> {
     let mut scripts = Vec::new();
-    for sample in 0..settings.differential {
+    for sample in 0..settings.effort.differential {
         let mut slots = experience.with_rules(desk, stage::REPRODUCE, "tester", desk.slots())?;
         if let Some((test, ran)) = accepted {
             slots = slots
@@ -19,7 +19,7 @@ pub(super) fn write(
                 .text("stdout", &ran.stdout)
                 .text("stderr", &ran.stderr);
         }
-        let temperature = settings.temperature_of(sample);
+        let temperature = settings.effort.temperature_of(sample);
         let answer = desk.ask(
             stage::REPRODUCE,
             Who::Main,

@@ -89,7 +89,7 @@ impl Coder<'_> {
             return Ok(());
         };
         let mut previous = String::new();
-        for round in 0..=self.settings.rounds {
+        for round in 0..=self.settings.effort.rounds {
             for candidate in candidates.iter_mut() {
                 candidate.reproduction =
                     Some(script::run(self.desk, Some(&candidate.patch), test)?);
@@ -122,7 +122,7 @@ impl Coder<'_> {
                 }
                 return Ok(());
             }
-            if round == self.settings.rounds {
+            if round == self.settings.effort.rounds {
                 return Ok(());
             }
             previous = chosen.patch.clone();
@@ -162,8 +162,8 @@ impl Coder<'_> {
             .recalled(stage::GENERATE, usize::from(shown.is_some()));
         let slots = with_pair(self.slots()?, shown);
         for _ in 0..PATCH_TRIES {
-            for sample in 0..self.settings.candidates {
-                let temperature = self.settings.temperature_of(sample);
+            for sample in 0..self.settings.effort.candidates {
+                let temperature = self.settings.effort.temperature_of(sample);
                 let origin = format!("round 0, sample {sample}");
                 candidates.extend(self.patch("patch", slots.clone(), temperature, origin, made)?);
             }
@@ -269,7 +269,7 @@ impl Coder<'_> {
         made: &mut Generated,
     ) -> Result<(), DeskError> {
         let result = failed.result.as_ref().map(Ran::text).unwrap_or_default();
-        for number in 0..self.settings.candidates {
+        for number in 0..self.settings.effort.candidates {
             let Some(advice) = self.advice(ADVISERS[number % ADVISERS.len()], failed, &result)?
             else {
                 continue;
@@ -285,7 +285,7 @@ impl Coder<'_> {
                 .text("advice", advice.advice);
             for attempt in 0..PATCH_TRIES {
                 let origin = format!("round {round}, advice {number}");
-                let temperature = self.settings.temperature_of(attempt);
+                let temperature = self.settings.effort.temperature_of(attempt);
                 if let Some(candidate) =
                     self.patch("patch", slots.clone(), temperature, origin, made)?
                 {

@@ -36,7 +36,7 @@ pub(super) fn reproduce(
 ) -> Result<(), DeskError> {
     attempts(desk, settings, experience, made)?;
     // Only the panel looks at what they print.
-    if settings.selection == Selection::Panel {
+    if settings.effort.selection == Selection::Panel {
         made.differential =
             differential::write(desk, settings, experience, made.accepted.as_ref())?;
     }
@@ -46,8 +46,8 @@ pub(super) fn reproduce(
 /// Without memory there is one attempt less, as in the released code.
 fn tries(settings: &ExpeRepair) -> usize {
     match settings.memory {
-        Channels::None => settings.scripts.saturating_sub(1).max(1),
-        _ => settings.scripts,
+        Channels::None => settings.effort.scripts.saturating_sub(1).max(1),
+        _ => settings.effort.scripts,
     }
 }
 

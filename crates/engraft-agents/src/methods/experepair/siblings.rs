@@ -20,9 +20,9 @@ pub(super) fn write(
 ) -> Result<Vec<Candidate>, DeskError> {
     let mut siblings = Vec::new();
     for prompt in ["flaws", "excess"] {
-        for number in 0..coder.settings.siblings {
+        for number in 0..coder.settings.effort.siblings {
             let thinker = THINKERS[number % THINKERS.len()];
-            let temperature = coder.settings.temperature_of(number);
+            let temperature = coder.settings.effort.temperature_of(number);
             let slots = coder.slots()?.text("patch", patch);
             let answer =
                 coder
@@ -37,7 +37,7 @@ pub(super) fn write(
                 .text("advice", advice.advice);
             for attempt in 0..WRITE_TRIES {
                 let origin = format!("{prompt} {number}");
-                let temperature = coder.settings.temperature_of(attempt);
+                let temperature = coder.settings.effort.temperature_of(attempt);
                 if let Some(sibling) =
                     coder.patch("sibling", slots.clone(), temperature, origin, made)?
                 {

@@ -81,7 +81,7 @@ fn learn(
     }
     let items = experience.rule_items(role, desk.task)?;
     let rules: Vec<Rule> = items.iter().map(rule).collect();
-    let full = rules.len() >= settings.insights;
+    let full = rules.len() >= settings.effort.insights;
     let texts: Vec<String> = rules.iter().map(|rule| rule.text.clone()).collect();
     let slots = desk
         .slots()
@@ -94,7 +94,14 @@ fn learn(
     let mut operations = parse_rules(&answer);
     operations.truncate(MOST_CHANGES);
     let effects = effects(&rules, &operations, full);
-    let changes = changes(desk, experience, role, &items, &effects, settings.insights);
+    let changes = changes(
+        desk,
+        experience,
+        role,
+        &items,
+        &effects,
+        settings.effort.insights,
+    );
     experience.change(changes)?;
     experience.trim_rules(role, desk.task)?;
     let line = |operation: &RuleOperation| format!("{} {}", operation.verb.name(), operation.text);

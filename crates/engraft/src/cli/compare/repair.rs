@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use engraft_agents::{
     Task,
-    methods::experepair::{Channels, ExpeRepair, SharedStore},
+    methods::experepair::{Channels, Effort, ExpeRepair, SharedStore},
 };
 use engraft_files::atomic::write_file;
 use engraft_memory::SqliteStore;
@@ -36,10 +36,13 @@ pub(super) struct Repair {
     out: PathBuf,
     #[command(flatten)]
     means: Means,
+    #[command(flatten, next_help_heading = "Settings of experepair")]
+    effort: Effort,
 }
 
 impl Repair {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        self.effort.check().map_err(anyhow::Error::msg)?;
         let jobs = self.issues.chosen()?;
         let stop = on_interrupt()?;
         let ready = self.means.ready(&stop)?;
@@ -52,17 +55,15 @@ impl Repair {
             let settings = ExpeRepair {
                 memory,
                 memory_seed: self.seed,
-                ..ExpeRepair::default()
+                effort: self.effort.clone(),
             };
             let batch = ready.batch(&out, Some(&store), &settings, self.issues.jobs);
             let done = batch.run(&jobs, &|task: &Task, stage: &str| {
                 note(&format!("{memory}: {}: {stage}", task.id));
             })?;
-            anyhow::ensure!(
-                done.len() == jobs.len(),
-                "stopped; run it again to continue there: {}",
-                self.out.display()
-            );
+            if let Some(stopped) = ready.stopped(&done, &jobs) {
+                return Err(stopped.into());
+            }
             let resolved = self.issues.resolved(&out, Path::new("."))?;
             let issues = Issue::all(done, resolved.as_ref());
             entries.push(Entry {

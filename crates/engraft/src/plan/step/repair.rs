@@ -86,7 +86,7 @@ impl Resolver<'_> {
             settings: keys.settings,
         };
         let checked = [
-            keys.settings.check().map_err(anyhow::Error::msg),
+            keys.settings.effort.check().map_err(anyhow::Error::msg),
             keys.means.check(),
             keys.store.check().context("store"),
         ];
