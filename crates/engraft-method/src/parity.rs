@@ -8,11 +8,16 @@
 
 mod case;
 mod compare;
+mod differences;
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
 pub use case::{Case, ParityError, Tensor, load};
 pub use compare::compare;
+pub use differences::Differences;
 
 /// One operation a method can be checked on.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +26,14 @@ pub struct Check {
     pub kind: &'static str,
     /// Reads inputs and hyperparameters from the case and writes the outputs it knows.
     pub run: fn(&mut Case) -> Result<(), ParityError>,
+}
+
+/// A value of a JSON case as the type that its kind has there.
+///
+/// # Errors
+/// If it does not have that form.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, ParityError> {
+    T::deserialize(value).map_err(|error| ParityError::Computation(error.to_string()))
 }
 
 /// What a run over a slug's cases showed.

@@ -1,9 +1,8 @@
 //! The order of a prompt's parts beside the official implementation's.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError};
 
 use super::{Slots, compose};
-use crate::parity::Differences;
 
 pub const CHECKS: &[Check] = &[Check {
     slug: "experepair",
@@ -26,7 +25,7 @@ fn prompt_slot_order(case: &mut Case) -> Result<(), ParityError> {
     let with_memory = feedback()
         .text("wrong_script", "@OLD0@")
         .text("right_script", "@NEW0@");
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     let document = case.document()?;
     for (key, slots) in [
         ("feedback_without_memory", feedback()),
@@ -38,9 +37,9 @@ fn prompt_slot_order(case: &mut Case) -> Result<(), ParityError> {
             .messages
             .last()
             .map(|message| message.content.as_str());
-        differences.compare(key, &parts(last.unwrap_or_default()), &document[key]);
+        differences.equal_json(key, &parts(last.unwrap_or_default()), &document[key]);
     }
-    differences.finish()
+    differences.told()
 }
 
 /// The marks in their order.

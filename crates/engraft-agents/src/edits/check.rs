@@ -1,10 +1,10 @@
 //! Edits beside those of the released code.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError};
 use serde_json::{Value, json};
 
 use super::{Edit, Language};
-use crate::parity::{Differences, field, list, text};
+use crate::parity::{field, list, text};
 
 /// The cases that edits are compared with.
 pub const CHECKS: &[Check] = &[Check {
@@ -14,7 +14,7 @@ pub const CHECKS: &[Check] = &[Check {
 }];
 
 fn edit_blocks(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in list(case.document()?, "edit_blocks")?.iter().enumerate() {
         let edits = super::parse(text(row, "response")?);
         let mut program = text(row, "program")?.to_owned();
@@ -35,10 +35,10 @@ fn edit_blocks(case: &mut Case) -> Result<(), ParityError> {
             ("program_after", json!(program)),
         ];
         for (key, got) in got {
-            differences.compare(format!("[{index}].{key}"), &got, field(row, key)?);
+            differences.equal_json(format!("[{index}].{key}"), &got, field(row, key)?);
         }
     }
-    differences.finish()
+    differences.told()
 }
 
 fn as_json(edit: &Edit) -> Value {

@@ -1,10 +1,10 @@
 //! Windows, file rules and clean issues beside those of the released code.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError};
 use serde_json::{Value, json};
 
 use super::{WindowRule, lines::centre_and_span};
-use crate::parity::{Differences, count, field, rows, text};
+use crate::parity::{count, field, rows, text};
 
 const SLUG: &str = "experepair";
 
@@ -28,13 +28,13 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn issue_cleanup(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "issue_cleanup")?.iter().enumerate() {
         let got = json!(super::clean_issue(text(row, "input")?));
         let want = field(row, "output")?;
-        differences.compare(format!("issue_cleanup[{index}]"), &got, want);
+        differences.equal_json(format!("issue_cleanup[{index}]"), &got, want);
     }
-    differences.finish()
+    differences.told()
 }
 
 fn line_window(case: &mut Case) -> Result<(), ParityError> {
@@ -43,7 +43,7 @@ fn line_window(case: &mut Case) -> Result<(), ParityError> {
     } else {
         WindowRule::Inclusive
     };
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "windows")?.iter().enumerate() {
         let [start, end] = [count(row, "start")? as u64, count(row, "end")? as u64];
         let (centre, span) = centre_and_span(start, end);
@@ -61,18 +61,18 @@ fn line_window(case: &mut Case) -> Result<(), ParityError> {
             ),
         ];
         for (key, got) in got {
-            differences.compare(format!("windows[{index}].{key}"), &got, field(row, key)?);
+            differences.equal_json(format!("windows[{index}].{key}"), &got, field(row, key)?);
         }
     }
-    differences.finish()
+    differences.told()
 }
 
 fn is_test_file(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "is_test_file")?.iter().enumerate() {
         let got = json!(super::is_test_file(text(row, "path")?));
         let want = field(row, "output")?;
-        differences.compare(format!("is_test_file[{index}]"), &got, want);
+        differences.equal_json(format!("is_test_file[{index}]"), &got, want);
     }
-    differences.finish()
+    differences.told()
 }

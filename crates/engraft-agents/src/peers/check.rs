@@ -1,10 +1,10 @@
 //! mini-swe-agent's habits beside its own results.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError};
 use serde_json::{Value, json};
 
 use super::{Observation, RunLimits};
-use crate::parity::{Differences, count, entry, field, list, rows};
+use crate::parity::{count, field, list, rows};
 
 const SLUG: &str = "agent-baselines";
 
@@ -28,18 +28,18 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn config_merge(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "config_merge")?.iter().enumerate() {
         let inputs = list(field(row, "inputs")?, "inputs")?.iter();
         let got = super::merged(inputs.map(|input| input.as_object().cloned()));
         let want = field(row, "output")?;
-        differences.compare(format!("config_merge[{index}]"), &Value::Object(got), want);
+        differences.equal_json(format!("config_merge[{index}]"), &Value::Object(got), want);
     }
-    differences.finish()
+    differences.told()
 }
 
 fn observation_truncation(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "observation")?.iter().enumerate() {
         let output = "x".repeat(count(row, "output_chars")?);
         let (truncated, head, elided, tail) = match Observation::of(&output) {
@@ -53,29 +53,29 @@ fn observation_truncation(case: &mut Case) -> Result<(), ParityError> {
             ("tail_chars", json!(tail.len())),
         ];
         for (key, got) in got {
-            differences.compare(
+            differences.equal_json(
                 format!("observation[{index}].{key}"),
                 &got,
                 field(row, key)?,
             );
         }
     }
-    differences.finish()
+    differences.told()
 }
 
 fn run_limits(case: &mut Case) -> Result<(), ParityError> {
     let limits = RunLimits::default();
-    let want = entry(case, "limits")?;
-    let mut differences = Differences::default();
-    differences.compare(
+    let want = case.entry("limits")?;
+    let mut differences = Differences::exact();
+    differences.equal_json(
         "step_limit",
         &json!(limits.steps),
         field(want, "step_limit")?,
     );
-    differences.compare(
+    differences.equal_json(
         "cost_limit",
         &json!(limits.cost),
         field(want, "cost_limit")?,
     );
-    differences.finish()
+    differences.told()
 }

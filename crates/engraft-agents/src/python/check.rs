@@ -1,9 +1,9 @@
 //! Skeletons beside those of the released code.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError};
 use serde_json::json;
 
-use crate::parity::{Differences, field, rows, text};
+use crate::parity::{field, rows, text};
 
 /// The cases that views of Python source are compared with.
 pub const CHECKS: &[Check] = &[Check {
@@ -13,11 +13,11 @@ pub const CHECKS: &[Check] = &[Check {
 }];
 
 fn skeleton(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "skeleton")?.iter().enumerate() {
         let got = json!(super::skeleton(text(row, "input")?));
         let want = field(row, "output")?;
-        differences.compare(format!("skeleton[{index}]"), &got, want);
+        differences.equal_json(format!("skeleton[{index}]"), &got, want);
     }
-    differences.finish()
+    differences.told()
 }

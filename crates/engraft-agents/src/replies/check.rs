@@ -1,10 +1,10 @@
 //! Answers beside those of the released parsers.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError};
 use serde_json::{Map, Value, json};
 
 use super::{Advice, Location, ZeroFeedback};
-use crate::parity::{Differences, count, field, rows, text, texts};
+use crate::parity::{count, field, rows, text, texts};
 
 const SLUG: &str = "experepair";
 
@@ -36,12 +36,12 @@ fn compare(
     wanted: &str,
     read: impl Fn(&str) -> Value,
 ) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, key)?.iter().enumerate() {
         let got = read(text(row, "input")?);
-        differences.compare(format!("{key}[{index}]"), &got, field(row, wanted)?);
+        differences.equal_json(format!("{key}[{index}]"), &got, field(row, wanted)?);
     }
-    differences.finish()
+    differences.told()
 }
 
 fn test_verdict(case: &mut Case) -> Result<(), ParityError> {
@@ -82,7 +82,7 @@ fn suggestion(case: &mut Case) -> Result<(), ParityError> {
 /// Any error is right where the official code raised one.
 fn selection(case: &mut Case) -> Result<(), ParityError> {
     let tags = texts(case.json("tags")?, "tags")?;
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "selection")?.iter().enumerate() {
         let got = match super::selection(text(row, "input")?, &tags) {
             Ok(lists) => {
@@ -99,9 +99,9 @@ fn selection(case: &mut Case) -> Result<(), ParityError> {
             Some(_) => &json!("error"),
             None => want,
         };
-        differences.compare(format!("selection[{index}]"), &got, want);
+        differences.equal_json(format!("selection[{index}]"), &got, want);
     }
-    differences.finish()
+    differences.told()
 }
 
 fn test_script(case: &mut Case) -> Result<(), ParityError> {
@@ -153,13 +153,13 @@ fn feedback_handles(case: &mut Case) -> Result<(), ParityError> {
     } else {
         ZeroFeedback::Nothing
     };
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "feedback_handles")?.iter().enumerate() {
         let history = texts(field(row, "history")?, "history")?;
         let failed = texts(field(row, "failed")?, "failed")?;
         let got = super::feedback_handles(&history, &failed, count(row, "max")?, zero);
         let want = field(row, "selected")?;
-        differences.compare(format!("feedback_handles[{index}]"), &json!(got), want);
+        differences.equal_json(format!("feedback_handles[{index}]"), &json!(got), want);
     }
-    differences.finish()
+    differences.told()
 }

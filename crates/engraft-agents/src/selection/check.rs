@@ -1,10 +1,10 @@
 //! Ranks, groups and votes beside those of the official code.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError, read};
 use serde_json::{Value, json};
 
 use super::{Candidate, Evidence, MissingRank};
-use crate::parity::{Differences, count, entry, field, flag, list, rows, text};
+use crate::parity::{count, field, flag, list, rows, text};
 
 /// The cases that the ways to choose a patch are compared with.
 pub const CHECKS: &[Check] = &[
@@ -38,23 +38,22 @@ fn rank_patches(case: &mut Case) -> Result<(), ParityError> {
     } else {
         MissingRank::AfterLast
     };
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "rank")?.iter().enumerate() {
-        let reviews: Vec<Vec<i64>> = serde_json::from_value(field(row, "lists")?.clone())
-            .map_err(|_| ParityError::MissingInput("lists of integers".to_owned()))?;
+        let reviews: Vec<Vec<i64>> = read(field(row, "lists")?)?;
         let got = [
             ("average_rank", super::mean_rank(&reviews, missing)),
             ("borda", super::borda(&reviews)),
         ];
         for (key, got) in got {
-            differences.compare(
+            differences.equal_json(
                 format!("rank[{index}].{key}"),
                 &json!(got),
                 field(row, key)?,
             );
         }
     }
-    differences.finish()
+    differences.told()
 }
 
 fn group_patches_by_output(case: &mut Case) -> Result<(), ParityError> {
@@ -71,35 +70,35 @@ fn group_patches_by_output(case: &mut Case) -> Result<(), ParityError> {
         let members = group.members.iter().map(|&number| contents[number]);
         json!(members.collect::<Vec<_>>())
     });
-    let mut differences = Differences::default();
-    differences.compare("groups", &members.collect(), entry(case, "groups")?);
-    differences.compare("group_keys", &keys, entry(case, "group_keys")?);
-    differences.finish()
+    let mut differences = Differences::exact();
+    differences.equal_json("groups", &members.collect(), case.entry("groups")?);
+    differences.equal_json("group_keys", &keys, case.entry("group_keys")?);
+    differences.told()
 }
 
 fn deduplicate_patches(case: &mut Case) -> Result<(), ParityError> {
-    let row = entry(case, "dedup")?;
+    let row = case.entry("dedup")?;
     let patches = list(field(row, "input")?, "dedup.input")?.to_vec();
     let got = super::deduplicate(patches, |pair| {
         pair.get(0).and_then(Value::as_str).unwrap_or_default()
     });
-    let mut differences = Differences::default();
-    differences.compare("dedup", &json!(got), field(row, "output")?);
-    differences.finish()
+    let mut differences = Differences::exact();
+    differences.equal_json("dedup", &json!(got), field(row, "output")?);
+    differences.told()
 }
 
 fn patch_passes(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "summary_block_pass")?.iter().enumerate() {
         let got = super::patch_passes(text(row, "original")?, text(row, "patched")?);
         let place = format!("summary_block_pass[{index}]");
-        differences.compare(place, &json!(got), field(row, "passed")?);
+        differences.equal_json(place, &json!(got), field(row, "passed")?);
     }
-    differences.finish()
+    differences.told()
 }
 
 fn agentless_vote(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "votes")?.iter().enumerate() {
         let candidates = list(field(row, "candidates")?, "candidates")?.iter();
         let candidates: Result<Vec<Candidate<'_>>, ParityError> = candidates
@@ -120,17 +119,17 @@ fn agentless_vote(case: &mut Case) -> Result<(), ParityError> {
         let winner = super::majority_vote(&candidates, evidence);
         let got = winner.map_or("", |number| candidates[number].patch);
         let want = field(field(row, "prediction")?, "model_patch")?;
-        differences.compare(format!("votes[{index}]"), &json!(got), want);
+        differences.equal_json(format!("votes[{index}]"), &json!(got), want);
     }
-    differences.finish()
+    differences.told()
 }
 
 fn agentless_modified_length(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "modified_length")?.iter().enumerate() {
         let got = super::modified_length(text(row, "patch")?);
         let place = format!("modified_length[{index}]");
-        differences.compare(place, &json!(got), field(row, "n")?);
+        differences.equal_json(place, &json!(got), field(row, "n")?);
     }
-    differences.finish()
+    differences.told()
 }

@@ -1,10 +1,10 @@
 //! Grades, filters and images beside those of the official tools.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError, read};
 use serde_json::{Value, json};
 
 use super::{Choice, Counts, instance::image};
-use crate::parity::{Differences, field, flag, list, rows, text, texts};
+use crate::parity::{field, flag, list, rows, text, texts};
 
 const SLUG: &str = "agent-baselines";
 
@@ -28,12 +28,10 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn swebench_resolution(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in list(case.document()?, "grades")?.iter().enumerate() {
         let counts = |key| -> Result<Counts, ParityError> {
-            let numbers = serde_json::from_value::<[usize; 2]>(field(row, key)?.clone());
-            let [passed, failed] =
-                numbers.map_err(|_| ParityError::MissingInput(format!("{key} as two counts")))?;
+            let [passed, failed] = read(field(row, key)?)?;
             Ok(Counts { passed, failed })
         };
         let (fail_to_pass, pass_to_pass) = (counts("f2p")?, counts("p2p")?);
@@ -46,17 +44,17 @@ fn swebench_resolution(case: &mut Case) -> Result<(), ParityError> {
             ),
         ];
         for (key, got) in got {
-            differences.compare(format!("[{index}].{key}"), &got, field(row, key)?);
+            differences.equal_json(format!("[{index}].{key}"), &got, field(row, key)?);
         }
     }
-    differences.finish()
+    differences.told()
 }
 
 /// The official shuffle draws with Python's generator; of ours only the number of ids can be the same.
 fn instance_filter(case: &mut Case) -> Result<(), ParityError> {
     let ids = texts(case.json("instances")?, "instances")?;
     let computation = |error: super::ChoiceError| ParityError::Computation(error.to_string());
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "instance_filter")?.iter().enumerate() {
         let slice = row.get("slice_spec").and_then(Value::as_str);
         let slice = slice.filter(|slice| !slice.is_empty()).map(str::parse);
@@ -71,16 +69,16 @@ fn instance_filter(case: &mut Case) -> Result<(), ParityError> {
         let place = format!("instance_filter[{index}]");
         if shuffled {
             let want = list(want, "result")?.len();
-            differences.compare(place, &json!(got.len()), &json!(want));
+            differences.equal_json(place, &json!(got.len()), &json!(want));
         } else {
-            differences.compare(place, &json!(got), want);
+            differences.equal_json(place, &json!(got), want);
         }
     }
-    differences.finish()
+    differences.told()
 }
 
 fn instance_image(case: &mut Case) -> Result<(), ParityError> {
-    let mut differences = Differences::default();
+    let mut differences = Differences::exact();
     for (index, row) in rows(case, "image_name")?.iter().enumerate() {
         let instance = field(row, "instance")?;
         let named = ["image_name", "docker_image"].map(|key| instance.get(key));
@@ -88,7 +86,7 @@ fn instance_image(case: &mut Case) -> Result<(), ParityError> {
         let got = image(text(instance, "instance_id")?, named);
         let got = got.strip_prefix("docker.io/").unwrap_or(&got);
         let want = field(row, "image_without_registry_host")?;
-        differences.compare(format!("image_name[{index}]"), &json!(got), want);
+        differences.equal_json(format!("image_name[{index}]"), &json!(got), want);
     }
-    differences.finish()
+    differences.told()
 }

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError, read};
 use serde::Deserialize;
 
 use super::{distinctive, entropy, exact_name, fuzzy_name, shingles, signature};
-use crate::{
-    reference::{Differences, whole},
-    retrieval::fusion::jaccard,
-};
+use crate::retrieval::fusion::jaccard;
 
 /// What is checked in here.
 pub const CHECKS: &[Check] = &[Check {
@@ -41,7 +38,7 @@ fn entity_dedup(case: &mut Case) -> Result<(), ParityError> {
         names: Vec<Name>,
         pairs: Vec<Pair>,
     }
-    let document: Document = whole(case)?;
+    let document: Document = read(case.document()?)?;
     let mut differences = Differences::within(1e-12);
     for want in &document.names {
         let name = &want.name;

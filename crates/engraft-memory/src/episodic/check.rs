@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError, read};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
@@ -10,10 +10,7 @@ use super::{
     Retrieved, TestAttempt, TestQuery, patch_demonstrations, retrieve_patches, retrieve_tests,
     search::Search, test_demonstrations,
 };
-use crate::{
-    MemoryError,
-    reference::{Differences, read, whole},
-};
+use crate::MemoryError;
 
 /// What is checked in here.
 pub const CHECKS: &[Check] = &[
@@ -64,7 +61,7 @@ fn filter<A: DeserializeOwned + PartialEq + std::fmt::Debug>(
         experiences: Vec<A>,
         demonstrations: Vec<Demonstration<A>>,
     }
-    let entries: Vec<Entry<A>> = whole(case)?;
+    let entries: Vec<Entry<A>> = read(case.document()?)?;
     let mut differences = Differences::exact();
     for (index, entry) in entries.iter().enumerate() {
         let got = pair(&entry.experiences);
@@ -108,7 +105,7 @@ fn retrieve_test_demos(case: &mut Case) -> Result<(), ParityError> {
         returned: Vec<usize>,
         returned_scores: Vec<f64>,
     }
-    let entries: BTreeMap<String, Entry> = whole(case)?;
+    let entries: BTreeMap<String, Entry> = read(case.document()?)?;
     let mut differences = Differences::within(TOLERANCE);
     for (name, entry) in &entries {
         let mut settings = Retrieval::default();
@@ -189,7 +186,7 @@ fn retrieve_patch_demos(case: &mut Case) -> Result<(), ParityError> {
         returned: Vec<usize>,
         returned_scores: Vec<f64>,
     }
-    let document: Document = whole(case)?;
+    let document: Document = read(case.document()?)?;
     let settings = Retrieval {
         patch: document.weights,
         ..Retrieval::default()

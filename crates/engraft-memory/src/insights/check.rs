@@ -1,6 +1,6 @@
 //! Insights beside the official implementations' results.
 
-use engraft_method::parity::{Case, Check, ParityError};
+use engraft_method::parity::{Case, Check, Differences, ParityError, read};
 use serde::Deserialize;
 
 use super::{
@@ -8,7 +8,6 @@ use super::{
     counters::{Rule, parse_rules, update_rules},
     render,
 };
-use crate::reference::{Differences, part, whole};
 
 /// What is checked in here.
 pub const CHECKS: &[Check] = &[
@@ -49,7 +48,7 @@ fn operations(case: &Case, key: &str) -> Result<(), ParityError> {
         operations: Revisions,
         result: Insights,
     }
-    let entries: Vec<Entry> = part(case, key)?;
+    let entries: Vec<Entry> = read(case.entry(key)?)?;
     let mut differences = Differences::exact();
     for (index, entry) in entries.into_iter().enumerate() {
         let mut insights = entry.existing.unwrap_or_default();
@@ -66,7 +65,7 @@ fn insight_rendering(case: &mut Case) -> Result<(), ParityError> {
         tester: String,
         coder: String,
     }
-    let entries: Vec<Entry> = part(case, "rendered")?;
+    let entries: Vec<Entry> = read(case.entry("rendered")?)?;
     let mut differences = Differences::exact();
     for (index, entry) in entries.iter().enumerate() {
         let (tester, coder) = (render(&entry.input.tester), render(&entry.input.coder));
@@ -85,7 +84,7 @@ fn expel_operations(case: &mut Case) -> Result<(), ParityError> {
         parsed: Vec<(String, String)>,
         result: Vec<(String, i64)>,
     }
-    let entries: Vec<Entry> = whole(case)?;
+    let entries: Vec<Entry> = read(case.document()?)?;
     let mut differences = Differences::exact();
     for (index, entry) in entries.into_iter().enumerate() {
         let operations = parse_rules(&entry.text);

@@ -122,6 +122,12 @@ impl Case {
         }
     }
 
+    /// What stands under one key of that file.
+    pub fn entry(&self, key: &str) -> Result<&Value, ParityError> {
+        let entry = self.document()?.get(key);
+        entry.ok_or_else(|| ParityError::MissingInput(key.to_owned()))
+    }
+
     /// A hyperparameter as it is written, a configuration for example.
     pub fn json(&self, name: &str) -> Result<&Value, ParityError> {
         self.hyper(name)

@@ -1,12 +1,9 @@
 //! Fusion beside Graphiti's results.
 
-use engraft_method::parity::{Case, ParityError};
+use engraft_method::parity::{Case, Differences, ParityError, read};
 use serde::Deserialize;
 
-use crate::{
-    reference::{Differences, whole},
-    retrieval::fusion::{self, Rrf, mmr_one_pass},
-};
+use crate::retrieval::fusion::{self, Rrf, mmr_one_pass};
 
 /// How far scores may be apart.
 const TOLERANCE: f64 = 1e-12;
@@ -20,7 +17,7 @@ pub(super) fn rrf(case: &mut Case) -> Result<(), ParityError> {
         order: Vec<String>,
         scores: Vec<f64>,
     }
-    let entries: Vec<Entry> = whole(case)?;
+    let entries: Vec<Entry> = read(case.document()?)?;
     let mut differences = Differences::within(TOLERANCE);
     for (index, entry) in entries.iter().enumerate() {
         let default = Rrf::graphiti();

@@ -2,14 +2,11 @@
 
 use std::collections::HashMap;
 
-use engraft_method::parity::{Case, ParityError};
+use engraft_method::parity::{Case, Differences, ParityError, read};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    reference::{Differences, part},
-    retrieval::mem0,
-};
+use crate::retrieval::mem0;
 
 /// How far scores may be apart.
 const TOLERANCE: f64 = 1e-12;
@@ -21,7 +18,7 @@ pub(super) fn bm25_parameters(case: &mut Case) -> Result<(), ParityError> {
         midpoint: f64,
         steepness: f64,
     }
-    let entries: Vec<Entry> = part(case, "bm25_parameters")?;
+    let entries: Vec<Entry> = read(case.entry("bm25_parameters")?)?;
     let mut differences = Differences::within(TOLERANCE);
     for entry in entries {
         let got = mem0::bm25_parameters(entry.terms);
@@ -44,7 +41,7 @@ pub(super) fn bm25_normalise(case: &mut Case) -> Result<(), ParityError> {
         steepness: f64,
         value: f64,
     }
-    let entries: Vec<Entry> = part(case, "normalised")?;
+    let entries: Vec<Entry> = read(case.entry("normalised")?)?;
     let mut differences = Differences::within(TOLERANCE);
     for (index, entry) in entries.iter().enumerate() {
         let sigmoid = mem0::Sigmoid {
@@ -90,7 +87,7 @@ pub(super) fn rank(case: &mut Case) -> Result<(), ParityError> {
         top_k: usize,
         result: Vec<Result>,
     }
-    let entries: Vec<Entry> = part(case, "ranked")?;
+    let entries: Vec<Entry> = read(case.entry("ranked")?)?;
     let mut differences = Differences::within(TOLERANCE);
     for (index, entry) in entries.iter().enumerate() {
         // Results without an id are skipped, numbers are ids too; a result without a score scores 0, which
@@ -147,7 +144,7 @@ pub(super) fn entity_boost(case: &mut Case) -> Result<(), ParityError> {
         linked: usize,
         boost: f64,
     }
-    let entries: Vec<Entry> = part(case, "entity_boost")?;
+    let entries: Vec<Entry> = read(case.entry("entity_boost")?)?;
     let mut differences = Differences::within(TOLERANCE);
     for (index, entry) in entries.iter().enumerate() {
         let got = mem0::entity_boost(entry.similarity, entry.linked);

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use engraft_method::parity::{Case, ParityError};
+use engraft_method::parity::{Case, Differences, ParityError, read};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{
-    reference::{Differences, part, read, whole},
-    retrieval::{Bm25, FieldQuery, Fields, Group, Okapi, Scores, reduce_trace, tokens},
-};
+use crate::retrieval::{Bm25, FieldQuery, Fields, Group, Okapi, Scores, reduce_trace, tokens};
 
 /// How far scores may be apart.
 const TOLERANCE: f64 = 1e-9;
@@ -26,7 +23,7 @@ fn pairs<T: DeserializeOwned + PartialEq + std::fmt::Debug>(
     key: &str,
     function: impl Fn(&str) -> T,
 ) -> Result<(), ParityError> {
-    let pairs: Vec<Pair<T>> = part(case, key)?;
+    let pairs: Vec<Pair<T>> = read(case.entry(key)?)?;
     let mut differences = Differences::exact();
     for (index, pair) in pairs.iter().enumerate() {
         differences.equal(
@@ -63,7 +60,7 @@ pub(super) fn bm25(case: &mut Case) -> Result<(), ParityError> {
         idf: BTreeMap<String, f64>,
         queries: Vec<Query>,
     }
-    let corpora: BTreeMap<String, Corpus> = whole(case)?;
+    let corpora: BTreeMap<String, Corpus> = read(case.document()?)?;
     let mut differences = Differences::within(TOLERANCE);
     for (name, want) in &corpora {
         let mut index = Bm25::new(Okapi {
@@ -107,7 +104,7 @@ pub(super) fn retrieve_ties(case: &mut Case) -> Result<(), ParityError> {
         scores: Vec<f64>,
     }
     let refused = |error: crate::MemoryError| ParityError::Computation(error.to_string());
-    let document: Document = whole(case)?;
+    let document: Document = read(case.document()?)?;
     let query: BTreeMap<String, Vec<String>> = read(case.json("query")?)?;
     let weights: serde_json::Map<String, Value> = read(case.json("weights")?)?;
     let top = case.number("top_k")? as usize;
