@@ -1,6 +1,7 @@
-//! Search by words, and embeddings that belong to a text.
+//! Search by words and by what a filter names, and embeddings that belong to a text.
 
-use engraft_memory::{Change, Filter, Id, Store};
+use engraft_memory::{Change, Draft, Filter, Id, Kind, Store};
+use jiff::Timestamp;
 
 use crate::memory::{Memory, edit, everything, insight, remove};
 
@@ -94,7 +95,7 @@ fn a_filter_leaves_out_before_the_answers_are_counted() {
     for at in 0..5 {
         memory.add(&format!("word {at}"));
     }
-    let scoped = engraft_memory::Draft {
+    let scoped = Draft {
         scope: "django".into(),
         ..insight("word in a much longer text that ranks below all of the others")
     };
@@ -104,6 +105,54 @@ fn a_filter_leaves_out_before_the_answers_are_counted() {
         ..Filter::default()
     };
     assert_eq!(memory.store.words("word", &django, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn an_issue_learns_from_earlier_issues_of_its_own_repository_only() {
+    let mut memory = Memory::new();
+    let episode = |text: &str, repository: &str, happened: Option<&str>| Draft {
+        scope: repository.into(),
+        happened: happened.map(|time| time.parse().unwrap()),
+        ..Draft::new(Kind::Episode, text)
+    };
+    let episodes = [
+        episode("issue one", "django", Some("2020-01-01T00:00:00Z")),
+        episode("issue two", "django", Some("2024-01-01T00:00:00Z")),
+        episode("issue three", "sympy", Some("2020-01-01T00:00:00Z")),
+        episode("issue four", "django", None),
+    ];
+    let changes = episodes.map(Change::Add).into();
+    let applied = memory.store.apply("test", changes).unwrap();
+    let added = memory.item(&applied[3].id).added;
+    let shown = |before: Timestamp| {
+        let filter = Filter {
+            kind: Some(Kind::Episode),
+            scope: Some("django".into()),
+            before: Some(before),
+            ..Filter::default()
+        };
+        let store = &memory.store;
+        let [items, words, then] = [
+            store.items(&filter).unwrap(),
+            store.words("issue", &filter, 9).unwrap(),
+            store.snapshot(4, &filter).unwrap(),
+        ]
+        .map(|items| {
+            let mut texts: Vec<String> = items.into_iter().map(|item| item.content.text).collect();
+            texts.sort_unstable();
+            texts
+        });
+        assert_eq!((&words, &then), (&items, &items));
+        items
+    };
+    let time: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(shown(time), ["issue one"]);
+    // One that does not say when it was created counts by when it was added.
+    assert_eq!(shown(added), ["issue one", "issue two"]);
+    assert_eq!(
+        shown(Timestamp::MAX),
+        ["issue four", "issue one", "issue two"]
+    );
 }
 
 #[test]
