@@ -11,6 +11,7 @@ mod projection;
 mod redaction;
 mod spelling;
 mod sqlite;
+mod version;
 mod writing;
 
 pub use opening::{is_database, open, open_existing};

@@ -2,7 +2,7 @@
 //! can be made anew; `vectors` are kept for speed only.
 
 use super::{link::Link, row::Columns};
-use crate::MemoryError;
+use crate::{MemoryError, store::version};
 
 /// The version of these tables.
 const VERSION: i32 = 1;
@@ -81,18 +81,8 @@ pub(super) fn find(link: &Link) -> Result<(), MemoryError> {
 }
 
 fn known(link: &Link, version: i32) -> Result<(), MemoryError> {
-    if version > VERSION {
-        return Err(link.place.at(format!(
-            "is a memory of version {version}, and this program knows versions up to {VERSION}; update \
-             engraft"
-        )));
-    }
-    match version < VERSION {
-        true => Err(link.place.at(format!(
-            "says that it has version {version}, which no memory has; restore a copy of it"
-        ))),
-        false => Ok(()),
-    }
+    let known = version::known(version.into(), VERSION.into());
+    known.map_err(|wrong| link.place.at(wrong))
 }
 
 /// The version of the memory that is there, if there is one.

@@ -15,7 +15,7 @@ use super::{
     problem::{self, PATIENCE},
     schema::{APPLICATION, TABLES, VERSION},
 };
-use crate::MemoryError;
+use crate::{MemoryError, store::version};
 
 /// How every SQLite file begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -42,23 +42,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, MemoryError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(problem::of(path))?;
     let version = prepare(&connection).map_err(problem::of(path))?;
-    if version > VERSION {
-        return Err(problem::at(
-            path,
-            format!(
-                "is a memory of version {version}, and this program knows versions up to {VERSION}; \
-                 update engraft"
-            ),
-        ));
-    }
-    if version < VERSION {
-        return Err(problem::at(
-            path,
-            format!(
-                "says that it has version {version}, which no memory has; restore a copy of it"
-            ),
-        ));
-    }
+    version::known(version, VERSION).map_err(|wrong| problem::at(path, wrong))?;
     Ok(connection)
 }
 
