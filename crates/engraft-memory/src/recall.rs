@@ -4,6 +4,7 @@
 //! programs write is found at the next question. Writing to a store needs no model: embeddings of new
 //! items are computed when somebody asks, and kept in the store.
 
+mod fusion;
 mod index;
 mod then;
 
@@ -11,12 +12,14 @@ use std::fmt;
 
 use crate::{
     Filter, Id, Item, MemoryError, State, Store,
-    retrieval::fusion::{
-        Near, Offer, Rrf, Scored, Text, budget, deduplicate, minmax_sum, mmr, rrf,
+    retrieval::{
+        fusion::{Near, Offer, Scored, Text, budget, deduplicate, minmax_sum, mmr, rrf},
+        mem0, tokens,
     },
 };
 use index::Index;
 
+pub use fusion::Fusion;
 pub use then::ask_then;
 
 /// What turns texts into vectors whose cosine says how close they are.
@@ -56,30 +59,11 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// How the two searches become one list. Without an embedder all of them are [`Fusion::Words`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fusion {
-    /// BM25 alone.
-    Words,
-    /// Cosine alone.
-    Meaning,
-    /// Reciprocal ranks of both.
-    Rrf(Rrf),
-    /// The sum of both scores, each from 0 to 1 among those found; `meaning` is the weight of the cosine, from 0 to 1.
-    MinmaxSum { meaning: f64 },
-}
-
-impl Default for Fusion {
-    fn default() -> Self {
-        Self::MinmaxSum { meaning: 0.5 }
-    }
-}
-
 /// An item that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     pub item: Item,
-    /// Comparable within one answer only.
+    /// Comparable within one answer only: scores of two questions do not compare.
     pub score: f64,
 }
 
@@ -169,7 +153,10 @@ impl Recall {
 
     /// Names with scores, best first.
     fn ranked(&self, ask: &Ask<'_>) -> Result<Vec<(Id, f64)>, MemoryError> {
-        let most = LEAST_CANDIDATES.max(ask.most.saturating_mul(CANDIDATES));
+        let most = match ask.fusion {
+            Fusion::Mem0 { .. } => mem0::fetched(ask.most),
+            _ => LEAST_CANDIDATES.max(ask.most.saturating_mul(CANDIDATES)),
+        };
         let words = || self.index.by_words(ask.text, &ask.filter, most);
         let vector = match (&self.embedder, ask.fusion) {
             (None, _) | (_, Fusion::Words) => return words(),
@@ -196,6 +183,10 @@ impl Recall {
                     weight,
                 },
             ]),
+            Fusion::Mem0 { threshold } => {
+                let words = self.index.by_bm25(ask.text, &ask.filter, most)?;
+                mem0::fused(&meaning, &words, tokens(ask.text).len(), threshold)
+            }
         })
     }
 

@@ -176,7 +176,7 @@ impl Index {
         pinned.map(|item| item.id.clone()).collect()
     }
 
-    /// Items that share words with the text.
+    /// Items that share words with the text, by scores from 0 to 1.
     pub fn by_words(
         &self,
         text: &str,
@@ -191,6 +191,21 @@ impl Index {
         let wanted = |place: &u32| self.admits(filter, *place);
         let hits = self.words.search_among(&[query], most, wanted)?;
         Ok(self.named(hits.into_iter().map(|hit| (hit.key, hit.score))))
+    }
+
+    /// Items that share words with the text, by BM25 scores as they are.
+    pub fn by_bm25(
+        &self,
+        text: &str,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<(Id, f64)>, MemoryError> {
+        let scores = self.words.field_scores(TEXT, &tokens(text))?.into_iter();
+        let found = scores.filter(|&(place, score)| score > 0.0 && self.admits(filter, place));
+        let mut found: Vec<(u32, f64)> = found.collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        found.truncate(most);
+        Ok(self.named(found.into_iter()))
     }
 
     /// Items whose embeddings are near.

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Change, Draft, Kind, SqliteStore};
+use crate::{
+    Change, Draft, Kind, SqliteStore,
+    retrieval::{Bm25, Okapi, Scores},
+};
 
 /// Three numbers: how much a text is about animals, machines and food.
 struct Topics;
@@ -228,4 +231,66 @@ fn diversity_puts_another_topic_before_more_of_the_same() {
     let diverse = recall.ask(&mut place.store, &ask(0.3)).unwrap();
     assert_eq!(texts(&plain)[2], "the motor of the pet dog");
     assert_eq!(texts(&diverse)[1], "the motor of the pet dog");
+}
+
+fn scores(recalled: &Recalled) -> Vec<(&str, f64)> {
+    let scores = recalled.found.iter().map(|found| found.score);
+    texts(recalled).into_iter().zip(scores).collect()
+}
+
+fn by_mem0(text: &str, threshold: f64) -> Ask<'_> {
+    Ask {
+        fusion: Fusion::Mem0 { threshold },
+        ..Ask::new(text)
+    }
+}
+
+#[test]
+fn mem0_brings_words_to_its_scale_and_leaves_out_what_is_far_in_meaning() {
+    let mut place = place(&NOTES);
+    let mut recall = Recall::open(&mut place.store, Some(Box::new(Topics))).unwrap();
+    let text = "oil for a dog";
+    let ask = by_mem0(text, mem0::THRESHOLD);
+    let found = recall.ask(&mut place.store, &ask).unwrap();
+    let mut words = Bm25::new(Okapi::default());
+    for (number, note) in (0..).zip(NOTES) {
+        words.add(number, &tokens(note));
+    }
+    let mut raw = Scores::default();
+    words.scores(&tokens(text), &mut raw);
+    let dog = mem0::normalise(raw.get(0), mem0::bm25_parameters(4));
+    assert!(dog > 0.0 && raw.get(1) > 0.0);
+    // Each is as near as can be; the note that shares "oil" is about something else.
+    assert_eq!(
+        scores(&found),
+        [(NOTES[0], (1.0 + dog) / 2.0), (NOTES[3], 0.5)]
+    );
+}
+
+#[test]
+fn mem0_scores_of_two_questions_do_not_compare() {
+    let mut place = place(&NOTES);
+    let mut recall = Recall::open(&mut place.store, Some(Box::new(Topics))).unwrap();
+    let mut best = |text| {
+        let ask = by_mem0(text, mem0::THRESHOLD);
+        let found = recall.ask(&mut place.store, &ask).unwrap();
+        scores(&found)
+            .first()
+            .map(|&(text, score)| (text.to_owned(), score))
+            .unwrap()
+    };
+    let [alone, shared] = [best("wheel"), best("wheel oil")];
+    assert_eq!(alone, (NOTES[1].to_owned(), 1.0));
+    assert!(shared.0 == NOTES[1] && shared.1 < 0.6, "{shared:?}");
+}
+
+#[test]
+fn mem0_takes_another_threshold() {
+    let mut place = place(&["a pet dog", "the motor of the pet dog"]);
+    let mut recall = Recall::open(&mut place.store, Some(Box::new(Topics))).unwrap();
+    let mut count = |threshold| {
+        let ask = by_mem0("cat", threshold);
+        recall.ask(&mut place.store, &ask).unwrap().found.len()
+    };
+    assert_eq!([count(0.85), count(0.95)], [2, 1]);
 }

@@ -4,8 +4,10 @@
 //! depends on which signals exist for a query at all, so that scores of two queries do not compare; where
 //! that matters, use [`super::fusion::minmax_sum`]. Formulas of mem0's `scoring.py` (Apache-2.0).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
+/// How near in meaning a memory must be, by default.
+pub const THRESHOLD: f64 = 0.1;
 /// What an entity that matches perfectly adds.
 const ENTITY_WEIGHT: f64 = 0.5;
 /// From which similarity on an entity of the memory is taken for one of the query.
@@ -53,21 +55,21 @@ pub fn entity_boost(similarity: f64, linked: usize) -> f64 {
 
 /// What is known of the memories of one query, all in 0..1.
 #[derive(Clone, Copy, Debug)]
-pub struct Signals<'a> {
+pub struct Signals<'a, K> {
     /// Memories with their similarity of meaning, as they were found.
-    pub semantic: &'a [(String, f64)],
+    pub semantic: &'a [(K, f64)],
     /// Scores of words by memory.
-    pub keyword: &'a HashMap<String, f64>,
+    pub keyword: &'a HashMap<K, f64>,
     /// Boosts of entities by memory.
-    pub entity: &'a HashMap<String, f64>,
+    pub entity: &'a HashMap<K, f64>,
 }
 
 /// A ranked memory and what its score is made of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ranked {
+pub struct Ranked<K> {
     /// Its place among the semantic results.
     pub index: usize,
-    pub id: String,
+    pub id: K,
     pub semantic: f64,
     pub keyword: f64,
     pub entity: f64,
@@ -80,13 +82,17 @@ pub struct Ranked {
 }
 
 /// The `most` best memories, best first, ties in their order. Those whose similarity of meaning is below
-/// the threshold (mem0's default is 0.1) are out, whatever words and entities say.
-pub fn rank(signals: Signals<'_>, threshold: f64, most: usize) -> Vec<Ranked> {
-    let exists = |map: &HashMap<String, f64>, weight| if map.is_empty() { 0.0 } else { weight };
+/// the threshold ([`THRESHOLD`]) are out, whatever words and entities say.
+pub fn rank<K: Clone + Eq + Hash>(
+    signals: Signals<'_, K>,
+    threshold: f64,
+    most: usize,
+) -> Vec<Ranked<K>> {
+    let exists = |map: &HashMap<K, f64>, weight| if map.is_empty() { 0.0 } else { weight };
     let possible = 1.0 + exists(signals.keyword, 1.0) + exists(signals.entity, ENTITY_WEIGHT);
-    let of = |map: &HashMap<String, f64>, id| map.get(id).copied().unwrap_or(0.0);
+    let of = |map: &HashMap<K, f64>, id| map.get(id).copied().unwrap_or(0.0);
     let found = signals.semantic.iter().enumerate();
-    let mut ranked: Vec<Ranked> = found
+    let mut ranked: Vec<Ranked<K>> = found
         .filter(|&(_, &(_, semantic))| semantic >= threshold)
         .map(|(index, (id, semantic))| {
             let (keyword, entity) = (of(signals.keyword, id), of(signals.entity, id));
@@ -108,6 +114,32 @@ pub fn rank(signals: Signals<'_>, threshold: f64, most: usize) -> Vec<Ranked> {
     ranked
 }
 
+/// How many memories each search fetches for an answer of `most`: four times as many, 60 at least.
+pub fn fetched(most: usize) -> usize {
+    most.saturating_mul(4).max(60)
+}
+
+/// The hits by meaning (cosines) with those by words (BM25 scores as they are, for a query of so many terms) as one
+/// list, best first. Without entities, which not every memory has.
+pub fn fused<K: Clone + Eq + Hash>(
+    meaning: &[(K, f64)],
+    words: &[(K, f64)],
+    terms: usize,
+    threshold: f64,
+) -> Vec<(K, f64)> {
+    let sigmoid = bm25_parameters(terms);
+    let scored = words
+        .iter()
+        .map(|(id, score)| (id.clone(), normalise(*score, sigmoid)));
+    let signals = Signals {
+        semantic: meaning,
+        keyword: &scored.collect(),
+        entity: &HashMap::new(),
+    };
+    let ranked = rank(signals, threshold, meaning.len()).into_iter();
+    ranked.map(|ranked| (ranked.id, ranked.score)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +156,20 @@ mod tests {
         let ranked = rank(signals, 0.1, 20);
         assert_eq!(ranked.len(), 1);
         assert_eq!((ranked[0].index, ranked[0].score), (0, 0.25));
+    }
+
+    #[test]
+    fn a_word_that_one_memory_shares_halves_what_the_others_score() {
+        let meaning = [('a', 0.6), ('b', 0.5), ('c', 0.05)];
+        assert_eq!(fused(&meaning, &[], 2, THRESHOLD), meaning[..2]);
+        // A BM25 score at the midpoint of the curve for two terms is worth 0.5.
+        let shared = fused(&meaning, &[('b', 5.0)], 2, THRESHOLD);
+        assert_eq!(shared, [('b', 0.5), ('a', 0.3)]);
+    }
+
+    #[test]
+    fn more_is_fetched_than_shown() {
+        assert_eq!([1, 15, 16].map(fetched), [60, 60, 64]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use engraft_memory::{
-    Ask, Filter, Fusion, Kind, Recall as Index, Recalled, recall::ask_then, retrieval::fusion::Rrf,
+    Ask, Filter, Fusion, Kind, Recall as Index, Recalled,
+    recall::ask_then,
+    retrieval::{fusion::Rrf, mem0},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,6 +29,9 @@ enum By {
     Sum,
     /// Reciprocal ranks.
     Rrf,
+    /// As mem0 ranks, without entities: what is near in meaning, by meaning and words. Scores of two questions do not
+    /// compare.
+    Mem0,
 }
 
 /// Without TEXT, JSON is read from standard input, one object a line: {"query", "scope", "role", "kind", "before", "most",
@@ -135,6 +140,9 @@ impl Recall {
                 By::Meaning => Fusion::Meaning,
                 By::Sum => Fusion::default(),
                 By::Rrf => Fusion::Rrf(Rrf::default()),
+                By::Mem0 => Fusion::Mem0 {
+                    threshold: mem0::THRESHOLD,
+                },
             },
             ..Ask::new(text)
         }
