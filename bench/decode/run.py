@@ -4,18 +4,18 @@
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+sys.path.append(str(HERE.parent))
+from beside import built, instruction_set, markdown, noise_of, python_with, quiet_or_end
+
 PACKAGES = ["llama-cpp-python", "torch", "transformers", "gguf"]
+IMPORTS = "llama_cpp, torch, transformers, gguf"
 # Program, weights, mode, streams. Of llama.cpp's ways to attend the fastest counts.
 INT8, INT8_TWICE = ("engraft", "Q4_1", "int8", 1), ("engraft", "Q4_1", "int8", 2)
 F32 = ("engraft", "Q4_1", "f32", 1)
@@ -29,68 +29,8 @@ NAMES = {"engraft": "Engraft", "llama": "llama.cpp", "torch": "transformers"}
 # Least share of llama.cpp's best, with AVX-512, and the most that a step of two streams may cost.
 GOALS = {"decode": 1.0, "prefill": 1.5, "f32 decode": 1.0, "f32 prefill": 1.0}
 TWO_STREAMS = 1.25
-# Cores others may keep busy.
-QUIET = 0.5
 # Least share of likeliest tokens that the same weights name, however they round activations.
 SAME = 0.7
-
-
-def python_with_peers():
-    """`ENGRAFT_BENCH_PYTHON`, or a scratch environment that is made once."""
-    given = os.environ.get("ENGRAFT_BENCH_PYTHON")
-    if given:
-        return given
-    folder = Path(tempfile.gettempdir()) / "engraft-bench-decode"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        print(f"making an environment with the peers in {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True)
-    imports = [python, "-c", "import llama_cpp, torch, transformers, gguf"]
-    if subprocess.run(imports, stderr=subprocess.DEVNULL).returncode:
-        # llama.cpp is compiled here, for the instructions of this machine.
-        native = {"CMAKE_ARGS": "-DGGML_NATIVE=ON", **os.environ}
-        install = [python, "-m", "pip", "install", "--quiet", "--no-binary", "llama-cpp-python"]
-        subprocess.run([*install, *PACKAGES], check=True, env=native)
-    return str(python)
-
-
-def build():
-    command = ["cargo", "build", "--release", "-p", "engraft-runtime", "--example", "bench_decode"]
-    command += ["--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if built.returncode:
-        sys.exit("the build failed; its message is above")
-    for line in built.stdout.splitlines():
-        message = json.loads(line)
-        if message.get("target", {}).get("name") == "bench_decode" and message.get("executable"):
-            return message["executable"]
-    sys.exit("cargo built no bench_decode")
-
-
-def instruction_set():
-    with open("/proc/cpuinfo") as file:
-        lines = file.read().splitlines()
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
-    for flag, name in [("avx512_vnni", "AVX-512 VNNI"), ("avx512f", "AVX-512"), ("avx2", "AVX2")]:
-        if flag in flags:
-            return model, name
-    return model, platform.machine()
-
-
-def busy_cores(seconds=1.0):
-    """Cores in use now; no side runs, so it is others that use them."""
-
-    def times():
-        with open("/proc/stat") as file:
-            numbers = [int(number) for number in file.readline().split()[1:9]]
-        return sum(numbers), numbers[3] + numbers[4]
-
-    (all_before, idle_before) = times()
-    time.sleep(seconds)
-    (all_after, idle_after) = times()
-    passed = max(all_after - all_before, 1)
-    return (1 - (idle_after - idle_before) / passed) * os.cpu_count()
 
 
 def run(command):
@@ -111,10 +51,7 @@ def measure(commands, rounds):
     """Rounds in which every side has its turn."""
     turns, noise = {side: [] for side in commands}, []
     for number in range(rounds):
-        noise.append(busy_cores())
-        if noise[-1] > QUIET:
-            message = f"round {number + 1}: others keep {noise[-1]:.1f} cores busy"
-            print(f"warning: {message}; the numbers are not to be trusted", file=sys.stderr)
+        noise.append(noise_of(f"round {number + 1}"))
         for side, command in commands.items():
             turns[side].append(run(command))
         if number == 0:
@@ -140,11 +77,6 @@ def agreement(turns):
 def title(side):
     program, weights, mode, streams = side
     return f"{NAMES[program]} {weights} {mode}" + (", two streams" if streams == 2 else "")
-
-
-def markdown(rows):
-    rows.insert(1, ["---"] * len(rows[0]))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def table(summary, agrees, files):
@@ -226,10 +158,13 @@ def arguments():
 
 def main():
     given = arguments()
-    python, program = python_with_peers(), given.program or build()
-    load, busy = os.getloadavg()[0], busy_cores()
-    if busy > QUIET and not given.busy:
-        sys.exit(f"others keep {busy:.1f} cores busy; wait, or pass --busy for rough numbers")
+    # llama.cpp is compiled here, for the instructions of this machine.
+    compiled = ["--no-binary", "llama-cpp-python"]
+    native = {"CMAKE_ARGS": "-DGGML_NATIVE=ON"}
+    python = python_with("decode", IMPORTS, PACKAGES, compiled, **native)
+    program = given.program or built("engraft-runtime", "bench_decode")
+    load = os.getloadavg()[0]
+    quiet_or_end(given.busy)
     with tempfile.TemporaryDirectory() as folder:
         peer = [python, str(HERE / "peer.py")]
         subprocess.run([*peer, "files", str(given.model), folder], check=True)

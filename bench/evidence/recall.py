@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How well a memory finds: by words, by meaning, by the sum of both, by reciprocal ranks.
+"""How well a memory finds: by words, by meaning, by the sum of both, by reciprocal ranks, as mem0 ranks.
 
     python3 bench/evidence/recall.py DATA OUT
 
@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 PROGRAM = os.environ.get("ENGRAFT_PROGRAM", "target/release/engraft")
-WAYS = ["words", "meaning", "sum", "rrf"]
+WAYS = ["words", "meaning", "sum", "rrf", "mem0"]
 
 
 def rows(path):

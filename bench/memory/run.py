@@ -3,7 +3,7 @@
 
     python3 bench/memory/run.py [--episodes 100000] [--questions 300]
 
-Makes a scratch environment with bm25s and numpy (or takes --python), invents episodes (Zipf-distributed words, vectors
+Makes a scratch environment with bm25s and numpy (or uses the Python named by ENGRAFT_BENCH_PYTHON), invents episodes (Zipf-distributed words, vectors
 around centres), asks both sides the same questions in turn and prints medians and 99th percentiles.
 The peer answers as people write it today: bm25s scores, cosine by one matrix product, both normalised and summed,
 the ten best. The encoder is on neither side: vectors of questions are given.
@@ -17,9 +17,10 @@ import random
 import subprocess
 import sys
 import tempfile
-import venv
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from beside import built, instruction_set, python_with, quiet_or_end
+
 WIDTH = 384
 
 
@@ -27,7 +28,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=100_000)
     parser.add_argument("--questions", type=int, default=300)
-    parser.add_argument("--python", help="an interpreter that has bm25s and numpy")
+    parser.add_argument("--busy", action="store_true", help="run although the machine is busy")
     return parser.parse_args()
 
 
@@ -113,22 +114,14 @@ def percentile(numbers, share):
 
 def main():
     given = arguments()
-    if os.getloadavg()[0] > 1:
-        print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): the figures will be worse than they are", file=sys.stderr)
+    python = python_with("memory", "bm25s, numpy", ["bm25s", "numpy"])
+    program = built("engraft-memory", "bench_recall")
+    quiet_or_end(given.busy)
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
-        python = given.python
-        if not python:
-            venv.create(folder / "env", with_pip=True)
-            python = folder / "env/bin/python"
-            subprocess.run([python, "-m", "pip", "install", "-q", "numpy", "bm25s"], check=True)
         subprocess.run(
             [python, __file__, "--invent", folder, str(given.episodes), str(given.questions)], check=True)
-        subprocess.run(
-            ["cargo", "build", "--release", "--locked", "-p", "engraft-memory", "--example", "bench_recall"],
-            cwd=ROOT, check=True)
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        ours = Side("engraft", [target / "release/examples/bench_recall", folder])
+        ours = Side("engraft", [program, folder])
         theirs = Side("bm25s + numpy", [python, __file__, "--peer", folder])
         took = {ours.name: [], theirs.name: []}
         same = []
@@ -140,7 +133,8 @@ def main():
                 found.append(set(answer["found"]))
             same.append(len(found[0] & found[1]) / 10)
         added = [ours.say(f"add {number}")["ms"] for number in range(500)]
-        print(f"{given.episodes} episodes, {given.questions} questions, {os.cpu_count()} cores")
+        cpu, instructions = instruction_set()
+        print(f"{cpu}, {instructions}, {os.cpu_count()} cores; {given.episodes} episodes, {given.questions} questions")
         for side in (ours, theirs):
             times = took[side.name]
             print(f"{side.name:<14} p50 {percentile(times, 0.5):6.2f} ms  p99 {percentile(times, 0.99):6.2f} ms  "

@@ -4,17 +4,15 @@
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+sys.path.append(str(HERE.parent))
+from beside import built, instruction_set, markdown, noise_of, python_with, quiet_or_end
+
 # The peer's ways to do the same; the fastest counts.
 VARIANTS = {
     "mlp": ["default", "fused"],
@@ -29,8 +27,6 @@ STEPS = {"mlp": 200, "resnet": 10, "gpt": 6, "lora": 4, "kd": 10}
 # Largest share of PyTorch's time, with AVX-512, and of its memory.
 GOALS = {"mlp": 0.9, "resnet": 1.0, "gpt": 0.85, "lora": 1.0, "kd": 0.2}
 MEMORY_GOALS = {"kd": 0.25}
-# Cores others may keep busy.
-QUIET = 0.5
 # Difference of the losses of both sides that rounding explains, relative.
 SAME = 1e-4
 
@@ -60,62 +56,6 @@ class Side:
         self.process.wait()
 
 
-def python_with_torch():
-    """`ENGRAFT_BENCH_PYTHON`, or a scratch environment that is made once."""
-    given = os.environ.get("ENGRAFT_BENCH_PYTHON")
-    if given:
-        return given
-    folder = Path(tempfile.gettempdir()) / "engraft-bench-torch"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        print(f"making an environment with PyTorch in {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True)
-    if subprocess.run([python, "-c", "import torch, peft"], stderr=subprocess.DEVNULL).returncode:
-        # numpy only silences a warning of PyTorch's.
-        install = [python, "-m", "pip", "install", "--quiet", "torch", "numpy", "peft"]
-        subprocess.run(install, check=True)
-    return str(python)
-
-
-def build():
-    command = ["cargo", "build", "--release", "-p", "engraft", "--example", "bench_steps"]
-    command += ["--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    if built.returncode:
-        sys.exit("the build failed; its message is above")
-    for line in built.stdout.splitlines():
-        message = json.loads(line)
-        if message.get("target", {}).get("name") == "bench_steps" and message.get("executable"):
-            return message["executable"]
-    sys.exit("cargo built no bench_steps")
-
-
-def instruction_set():
-    with open("/proc/cpuinfo") as file:
-        lines = file.read().splitlines()
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
-    for flag, name in [("avx512f", "AVX-512"), ("avx2", "AVX2")]:
-        if flag in flags:
-            return model, name
-    return model, platform.machine()
-
-
-def busy_cores(seconds=1.0):
-    """Cores in use now; both sides wait, so it is others that use them."""
-
-    def times():
-        with open("/proc/stat") as file:
-            numbers = [int(number) for number in file.readline().split()[1:9]]
-        return sum(numbers), numbers[3] + numbers[4]
-
-    (all_before, idle_before) = times()
-    time.sleep(seconds)
-    (all_after, idle_after) = times()
-    passed = max(all_after - all_before, 1)
-    return (1 - (idle_after - idle_before) / passed) * os.cpu_count()
-
-
 def measure(model, sides, rounds, steps):
     """Rounds of A B A B; every variant of the peer has its turn."""
     first = {name: side.run(3) for name, side in sides.items()}
@@ -123,10 +63,7 @@ def measure(model, sides, rounds, steps):
     turns = {name: [] for name in sides}
     noise = []
     for number in range(rounds):
-        noise.append(busy_cores())
-        if noise[-1] > QUIET:
-            message = f"{model}, round {number + 1}: others keep {noise[-1]:.1f} cores busy"
-            print(f"warning: {message}; the numbers are not to be trusted", file=sys.stderr)
+        noise.append(noise_of(f"{model}, round {number + 1}"))
         for name, side in sides.items():
             turns[name].append(side.run(steps))
     for side in sides.values():
@@ -156,7 +93,7 @@ def summary(turns):
 def table(results):
     head = ["model", "Engraft ms (min)", "PyTorch ms (min)", "its variant", "ratio", "of minima"]
     head += ["extra MB", "PyTorch's", "ratio", "goals"]
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for model, result in results.items():
         sides = {name: summary(turns) for name, turns in result["turns"].items()}
         ours = sides.pop("engraft")
@@ -184,7 +121,7 @@ def table(results):
         )
         result["summary"] = {"engraft": ours, **sides}
         result["ratio"], result["memory_ratio"] = ratio, memory
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown(rows)
 
 
 def arguments():
@@ -205,10 +142,11 @@ def arguments():
 
 def main():
     given = arguments()
-    python, program = python_with_torch(), build()
-    load, busy = os.getloadavg()[0], busy_cores()
-    if busy > QUIET and not given.busy:
-        sys.exit(f"others keep {busy:.1f} cores busy; wait, or pass --busy for rough numbers")
+    # numpy only silences a warning of PyTorch's.
+    python = python_with("torch", "torch, peft", ["torch", "numpy", "peft"])
+    program = built("engraft", "bench_steps")
+    load = os.getloadavg()[0]
+    quiet_or_end(given.busy)
     threads, results = str(given.threads), {}
     for model in given.models:
         sides = {"engraft": Side([program, model], RAYON_NUM_THREADS=threads)}
