@@ -157,35 +157,44 @@ impl Recall {
             Fusion::Mem0 { .. } => mem0::fetched(ask.most),
             _ => LEAST_CANDIDATES.max(ask.most.saturating_mul(CANDIDATES)),
         };
-        let words = || self.index.by_words(ask.text, &ask.filter, most);
+        let index = &self.index;
+        let by_words = || index.by_words(ask.text, &ask.filter, most);
         let vector = match (&self.embedder, ask.fusion) {
-            (None, _) | (_, Fusion::Words) => return words(),
+            (None, _) | (_, Fusion::Words) => return by_words(),
             (Some(embedder), _) => embedder.embed(&[ask.text])?.pop(),
         };
         let Some(vector) = vector.filter(|vector| vector.iter().any(|x| *x != 0.0)) else {
-            return words();
+            return by_words();
         };
-        let meaning = self.index.by_meaning(&vector, &ask.filter, most)?;
+        let by_meaning = || index.by_meaning(&vector, &ask.filter, most);
+        let both = || {
+            let (words, meaning) = rayon::join(by_words, by_meaning);
+            Ok::<_, MemoryError>((words?, meaning?))
+        };
         Ok(match ask.fusion {
-            Fusion::Words | Fusion::Meaning => meaning,
+            Fusion::Words | Fusion::Meaning => by_meaning()?,
             Fusion::Rrf(settings) => {
                 let names =
                     |list: Vec<(Id, f64)>| list.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
-                rrf(&[names(words()?), names(meaning)], &settings)
+                let (words, meaning) = both()?;
+                rrf(&[names(words), names(meaning)], &settings)
             }
-            Fusion::MinmaxSum { meaning: weight } => minmax_sum(&[
-                Scored {
-                    hits: &words()?,
-                    weight: 1.0 - weight,
-                },
-                Scored {
-                    hits: &meaning,
-                    weight,
-                },
-            ]),
+            Fusion::MinmaxSum { meaning: weight } => {
+                let (words, meaning) = both()?;
+                minmax_sum(&[
+                    Scored {
+                        hits: &words,
+                        weight: 1.0 - weight,
+                    },
+                    Scored {
+                        hits: &meaning,
+                        weight,
+                    },
+                ])
+            }
             Fusion::Mem0 { threshold } => {
-                let words = self.index.by_bm25(ask.text, &ask.filter, most)?;
-                mem0::fused(&meaning, &words, tokens(ask.text).len(), threshold)
+                let words = index.by_bm25(ask.text, &ask.filter, most)?;
+                mem0::fused(&by_meaning()?, &words, tokens(ask.text).len(), threshold)
             }
         })
     }

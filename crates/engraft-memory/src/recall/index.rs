@@ -156,9 +156,14 @@ impl Index {
         Ok(())
     }
 
-    fn admits(&self, filter: &Filter, place: u32) -> bool {
-        let item = self.known[place as usize].as_ref();
-        item.is_some_and(|item| filter.admits(item))
+    /// Which places a filter admits, of those that are found: what is gone is not. A filter that asks for nothing is
+    /// not held against items at all, as looking at them costs more than scoring them.
+    fn admitted<'a>(&'a self, filter: &'a Filter) -> impl Fn(&u32) -> bool + Sync + 'a {
+        let all = *filter == Filter::default();
+        move |place| {
+            let item = || self.known[*place as usize].as_ref();
+            all || item().is_some_and(|item| filter.admits(item))
+        }
     }
 
     /// Places with scores as names with scores.
@@ -188,7 +193,7 @@ impl Index {
             tokens: tokens(text),
             weight: 1.0,
         };
-        let wanted = |place: &u32| self.admits(filter, *place);
+        let wanted = self.admitted(filter);
         let hits = self.words.search_among(&[query], most, wanted)?;
         Ok(self.named(hits.into_iter().map(|hit| (hit.key, hit.score))))
     }
@@ -201,7 +206,8 @@ impl Index {
         most: usize,
     ) -> Result<Vec<(Id, f64)>, MemoryError> {
         let scores = self.words.field_scores(TEXT, &tokens(text))?.into_iter();
-        let found = scores.filter(|&(place, score)| score > 0.0 && self.admits(filter, place));
+        let wanted = self.admitted(filter);
+        let found = scores.filter(|(place, score)| *score > 0.0 && wanted(place));
         let mut found: Vec<(u32, f64)> = found.collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1));
         found.truncate(most);
@@ -218,7 +224,7 @@ impl Index {
         let Some(vectors) = &self.vectors else {
             return Ok(Vec::new());
         };
-        let wanted = |place: &u32| self.admits(filter, *place);
+        let wanted = self.admitted(filter);
         let near = vectors.nearest_among(vector, most, wanted)?.into_iter();
         Ok(self.named(near.map(|(place, score)| (place, f64::from(score)))))
     }
