@@ -79,7 +79,7 @@ impl Batch<'_> {
             second_model: self.second.0.name(),
             settings: self.settings,
         };
-        args.claim(self.out)?;
+        args.claim(self.out, jobs)?;
         let before = self.handed_in();
         let next = AtomicUsize::new(0);
         let halted = AtomicBool::new(false);

@@ -58,6 +58,14 @@ impl DeskError {
     pub fn is_budget(&self) -> bool {
         matches!(self, Self::Chat(crate::chat::ChatError::Budget(_)))
     }
+
+    /// Whether it is the run that was told to stop.
+    pub fn is_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Chat(crate::chat::ChatError::Stopped) | Self::Execute(ExecuteError::Stopped)
+        )
+    }
 }
 
 impl Desk<'_> {

@@ -65,5 +65,10 @@ pub trait Executor: Send + Sync {
 
 /// Why nothing ran.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ExecuteError(pub String);
+pub enum ExecuteError {
+    /// The run was told to stop while it ran.
+    #[error("stopped")]
+    Stopped,
+    #[error("{0}")]
+    Failed(String),
+}

@@ -7,8 +7,8 @@ pub mod memory;
 pub mod tasks;
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf, absolute},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,6 +29,7 @@ use engraft_agents::{
 };
 
 use local::Local;
+use tasks::Issues;
 
 use crate::{decoding::place, run::Stopped};
 
@@ -96,16 +97,31 @@ impl LlmFlags {
     /// # Errors
     /// A model of this machine that is not there.
     fn check(&self) -> anyhow::Result<()> {
-        for (url, name) in [(self.llm.as_ref(), &self.model), self.second()] {
-            if url.is_none() {
-                let path = place(Path::new(name), "model")?;
+        let first = ("model", self.llm.as_ref(), Some(&self.model));
+        let second = ("second_model", self.second().0, self.second_model.as_ref());
+        for (key, url, name) in [first, second] {
+            if let (None, Some(name)) = (url, name) {
+                let path = place(Path::new(name), key)?;
                 anyhow::ensure!(
                     path.exists(),
-                    "model: {name} is not there; without `llm` it is a model of this machine"
+                    "{key}: {name} is not there; without a server it is a model of this machine"
                 );
             }
         }
         Ok(())
+    }
+
+    /// Models of this machine from a folder on; what is not there may have been pulled. A server's names are its own.
+    fn at(&mut self, folder: &Path) {
+        let second_is_here = self.second().0.is_none();
+        let first = self.llm.is_none().then_some(&mut self.model);
+        let second = self.second_model.as_mut().filter(|_| second_is_here);
+        for name in first.into_iter().chain(second) {
+            let there = folder.join(&name);
+            if there.exists() {
+                *name = there.to_string_lossy().into_owned();
+            }
+        }
     }
 
     /// # Errors
@@ -214,11 +230,46 @@ impl ExecuteFlags {
         if self.unsandboxed {
             return Ok(Box::new(Unsandboxed::new(limits).stopped_by(stop.clone())));
         }
-        let sandbox = Sandbox::new(limits)?.stopped_by(stop.clone());
+        let mut sandbox = Sandbox::new(limits)?.stopped_by(stop.clone());
+        for path in &self.readable {
+            // Scripts run in another folder, and see it under this name.
+            let path = absolute(path)?;
+            anyhow::ensure!(
+                path.exists(),
+                "readable: {} is not there; name a folder that scripts read",
+                path.display()
+            );
+            sandbox = sandbox.readable(path);
+        }
+        Ok(Box::new(sandbox))
+    }
+
+    /// The interpreter as scripts are started by it: a name to be looked for, or a whole path.
+    ///
+    /// # Errors
+    /// A path where nothing is.
+    fn python(&self) -> anyhow::Result<String> {
+        if !self.python.contains('/') {
+            return Ok(self.python.clone());
+        }
+        // Not resolved any further: the interpreter of a virtual environment is a link, and knows by its own place
+        // what belongs to it.
+        let path = absolute(&self.python)?;
+        anyhow::ensure!(
+            path.exists(),
+            "python: {} is not there; name an interpreter, or its path",
+            path.display()
+        );
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Paths from a folder on.
+    fn at(&mut self, folder: &Path) {
         let readable = self.readable.iter();
-        Ok(Box::new(
-            readable.fold(sandbox, |sandbox, folder| sandbox.readable(folder)),
-        ))
+        self.readable = readable.map(|path| folder.join(path)).collect();
+        if self.python.contains('/') {
+            self.python = folder.join(&self.python).to_string_lossy().into_owned();
+        }
     }
 }
 
@@ -241,32 +292,29 @@ impl Means {
             executor: self.execute.executor(stop)?,
             models: self.llm.models(stop)?,
             budget: self.budget.budget(),
-            python: self.execute.python.clone(),
+            python: self.execute.python()?,
             stop: stop.clone(),
         })
     }
 
-    /// What can be said before any work: that models of this machine are there, and a place to run commands in.
+    /// What can be said before any work: that models of this machine are there, an interpreter, and a place to run
+    /// commands in.
     ///
     /// # Errors
-    /// A model that is not there; no sandbox, unless that is what was asked for.
-    pub fn check(&self) -> anyhow::Result<()> {
-        self.llm.check()?;
-        self.execute.executor(&Arc::default()).map(drop)
+    /// What is not there; no sandbox, unless that is what was asked for.
+    pub fn check(&self) -> [anyhow::Result<()>; 3] {
+        [
+            self.llm.check(),
+            self.execute.python().map(drop),
+            self.execute.executor(&Arc::default()).map(drop),
+        ]
     }
 
-    /// Paths from a folder on; a bare name of an interpreter or a model stays a name.
+    /// Paths from a folder on.
     #[must_use]
     pub fn at(mut self, folder: &Path) -> Self {
-        let readable = self.execute.readable.iter();
-        self.execute.readable = readable.map(|path| folder.join(path)).collect();
-        let names = [&mut self.execute.python, &mut self.llm.model];
-        for name in names.into_iter().chain(&mut self.llm.second_model) {
-            let there = folder.join(&name);
-            if name.contains('/') && there.exists() {
-                *name = there.to_string_lossy().into_owned();
-            }
-        }
+        self.llm.at(folder);
+        self.execute.at(folder);
         self
     }
 }
@@ -304,6 +352,28 @@ impl Ready {
             jobs: jobs.into(),
             stop: self.stop.clone(),
         }
+    }
+
+    /// The ids that the grader of the issues, run in `folder`, finds resolved by a run; `None` without a grader.
+    ///
+    /// # Errors
+    /// As of the grader, and if Ctrl-C ended it.
+    pub fn graded(
+        &self,
+        issues: &Issues,
+        run: &Path,
+        folder: &Path,
+    ) -> anyhow::Result<Option<BTreeSet<String>>> {
+        issues.resolved(run, folder).map_err(|error| {
+            match self.stop.load(Ordering::Relaxed) {
+                // The key reaches the grader too.
+                true => Stopped {
+                    at: "the grading".to_owned(),
+                }
+                .into(),
+                false => error,
+            }
+        })
     }
 
     /// The first issue that Ctrl-C left undone, if it left any.

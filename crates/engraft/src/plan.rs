@@ -120,7 +120,10 @@ fn resolve(
         name,
         seed,
         device,
-        yaml: recipe.yaml(),
+        yaml: steps.iter().fold(recipe.yaml(), |yaml, step| match step {
+            Step::Repair(step) => step.keys.store.hidden_in(yaml),
+            Step::Model(_) => yaml,
+        }),
         data: data.into_iter().filter_map(whole).collect(),
         models: models.into_iter().filter_map(built).collect(),
         steps,

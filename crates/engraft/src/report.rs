@@ -68,29 +68,30 @@ pub fn write(plan: &Plan, results: &[StepResult], path: &Path) -> anyhow::Result
 
 fn page(plan: &Plan, results: &[StepResult]) -> anyhow::Result<String> {
     let entries: Vec<&Entry> = results.iter().map(|result| &result.entry).collect();
-    let trained: f64 = entries.iter().map(|entry| entry.trained_seconds).sum();
     let memory = entries.iter().filter_map(|entry| entry.peak_memory).max();
-    let tokens: u64 = entries.iter().map(|entry| entry.tokens).sum();
-    // A step without a model of its own asks one.
-    let trains = entries.iter().any(|entry| entry.parameters > 0);
+    // A step without a model of its own asks others.
+    let (training, asking): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().partition(|entry| entry.parameters > 0);
     let card = |value: String, label: &str| Card {
         value,
         label: label.to_owned(),
     };
-    let mut cards = vec![
-        card(entries.len().to_string(), "steps"),
-        card(
-            duration(trained),
-            if trains { "of training" } else { "of work" },
+    let mut cards = vec![card(entries.len().to_string(), "steps")];
+    for (of, time, amount) in [
+        (&training, "of training", "tokens or images trained on"),
+        (
+            &asking,
+            "of work on issues",
+            "tokens read and written for them",
         ),
-        card(
-            counted(tokens),
-            match trains {
-                true => "tokens or images trained on",
-                false => "tokens read and written by models",
-            },
-        ),
-    ];
+    ] {
+        if !of.is_empty() {
+            let seconds = of.iter().map(|entry| entry.trained_seconds).sum();
+            let tokens = of.iter().map(|entry| entry.tokens).sum();
+            cards.push(card(duration(seconds), time));
+            cards.push(card(counted(tokens), amount));
+        }
+    }
     cards.extend(memory.map(|bytes| card(megabytes(bytes), "peak memory")));
     let rows: Vec<Row> = entries
         .iter()

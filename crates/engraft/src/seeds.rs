@@ -55,6 +55,7 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
         variant.root.insert("seed".to_owned(), json!(seed));
         let folder = out.join(format!("seed-{seed}"));
         let plan = Plan::resolve(&variant, Some(folder), &options.device)?;
+        unshared(&plan, seeds)?;
         place::check(&plan)?;
         Ok(plan)
     };
@@ -97,8 +98,8 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
     let trained: f64 = entries().map(|entry| entry.trained_seconds).sum();
     let measured: f64 = entries().map(|entry| entry.measured_seconds).sum();
     say(&format!(
-        "\n{overview}{}\nAll steps of {} seed(s) took {:.0} minutes: {:.0} to make the models, {:.0} to \
-         measure them.\n",
+        "\n{overview}{}\nAll steps of {} seed(s) took {:.0} minutes: {:.0} to do the work, {:.0} to \
+         measure what came of it.\n",
         standing::table(&standings),
         seeds.len(),
         (trained + measured) / 60.0,
@@ -125,6 +126,21 @@ pub fn execute(recipe: &Recipe, seeds: &[u64], options: &Options) -> anyhow::Res
         out,
         results: runs.into_iter().flatten().collect(),
     })
+}
+
+/// Refuses steps that would make the seeds depend on each other.
+fn unshared(plan: &Plan, seeds: &[u64]) -> anyhow::Result<()> {
+    let shares = |step: &&Step| match step {
+        Step::Repair(step) => step.config.contains_key("store"),
+        Step::Model(_) => false,
+    };
+    match plan.steps.iter().find(shares) {
+        Some(step) if seeds.len() > 1 => anyhow::bail!(
+            "step `{}`: with `store` all seeds would go on from one memory; leave it out, so that each has its own",
+            step.name()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a folder that holds other things than the runs of several seeds.

@@ -135,7 +135,7 @@ impl Mounts {
         let kind = fs::symlink_metadata(&git).map(|metadata| metadata.file_type());
         match kind {
             Ok(kind) if kind.is_symlink() => {
-                return Err(ExecuteError(format!(
+                return Err(ExecuteError::Failed(format!(
                     "{} is a link, which cannot be hidden from commands; use a work copy without it",
                     git.display()
                 )));

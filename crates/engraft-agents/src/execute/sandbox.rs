@@ -49,9 +49,9 @@ impl Sandbox {
     /// If bubblewrap is missing or may not make namespaces.
     pub fn new(limits: Limits) -> Result<Self, ExecuteError> {
         let program = find("bwrap").ok_or_else(|| {
-            ExecuteError(
+            ExecuteError::Failed(
                 "there is no sandbox: the program bwrap is missing; install the package bubblewrap, \
-                 or run commands unprotected with --unsandboxed"
+                 or run commands unprotected (--unsandboxed, in a recipe `unsandboxed: true`)"
                     .to_owned(),
             )
         })?;
@@ -64,17 +64,18 @@ impl Sandbox {
             environment: BTreeMap::new(),
             stop: Arc::default(),
         };
-        let place = tempfile::tempdir()
-            .map_err(|error| ExecuteError(format!("cannot make a temporary folder: {error}")))?;
+        let place = tempfile::tempdir().map_err(|error| {
+            ExecuteError::Failed(format!("cannot make a temporary folder: {error}"))
+        })?;
         if sandbox.run(place.path(), &["true"]).is_ok() {
             return Ok(sandbox);
         }
         sandbox.forbids_nesting = false;
         sandbox.run(place.path(), &["true"]).map_err(|error| {
-            ExecuteError(format!(
+            ExecuteError::Failed(format!(
                 "there is no sandbox: bwrap may not make namespaces here ({error}); allow user \
-                 namespaces or install the package bubblewrap anew, or run commands unprotected with \
-                 --unsandboxed"
+                 namespaces or install the package bubblewrap anew, or run commands unprotected \
+                 (--unsandboxed, in a recipe `unsandboxed: true`)"
             ))
         })?;
         Ok(sandbox)
@@ -167,7 +168,7 @@ impl Executor for Sandbox {
 /// The folder under its real path. One that holds the home or the system is no work copy.
 fn writable(folder: &Path) -> Result<PathBuf, ExecuteError> {
     let real = folder.canonicalize().map_err(|error| {
-        ExecuteError(format!(
+        ExecuteError::Failed(format!(
             "{}: {error}; a command needs a folder to run in",
             folder.display()
         ))
@@ -177,7 +178,7 @@ fn writable(folder: &Path) -> Result<PathBuf, ExecuteError> {
     let holds_home = home.is_some_and(|home| home.starts_with(&real));
     let shown = ["/usr", "/etc", "/dev", "/proc", "/sys"];
     if !real.is_dir() || holds_home || shown.iter().any(|root| real.starts_with(root)) {
-        return Err(ExecuteError(format!(
+        return Err(ExecuteError::Failed(format!(
             "{} cannot be a work copy: it is no folder of its own; give a folder that holds only what \
              commands may change",
             real.display()
@@ -201,6 +202,6 @@ fn file_of(content: &[u8]) -> Result<File, ExecuteError> {
         Ok(file)
     };
     written().map_err(|error: std::io::Error| {
-        ExecuteError(format!("cannot write a temporary file: {error}"))
+        ExecuteError::Failed(format!("cannot write a temporary file: {error}"))
     })
 }

@@ -46,7 +46,7 @@ pub(super) fn supervise(
     let begun = Instant::now();
     let child = command.spawn().map_err(|error| {
         let program = command.get_program().to_string_lossy();
-        ExecuteError(format!(
+        ExecuteError::Failed(format!(
             "cannot start {program}: {error}; check that it is installed"
         ))
     })?;
@@ -54,7 +54,7 @@ pub(super) fn supervise(
     let mut running = Running { child, kind };
     let (Some(stdout), Some(stderr)) = (running.child.stdout.take(), running.child.stderr.take())
     else {
-        return Err(ExecuteError("the command has no pipes".to_owned()));
+        return Err(ExecuteError::Failed("the command has no pipes".to_owned()));
     };
     let streams = [
         Stream::read(stdout, limits.output_kept),
@@ -65,7 +65,7 @@ pub(super) fn supervise(
             break (status, over_output(&streams, limits));
         }
         if stop.load(Ordering::Relaxed) {
-            return Err(ExecuteError("stopped".to_owned()));
+            return Err(ExecuteError::Stopped);
         }
         if let Some(stopped) = exceeded(&running, &streams, &mut growth, begun, limits) {
             break (running.end(stopped)?, Some(stopped));
@@ -123,7 +123,7 @@ fn outcome(
     // What was stopped at once may not have come as far as the mark.
     if !errors.strip(start::MARK) && stopped.is_none() {
         let reason = errors.text();
-        return Err(ExecuteError(format!(
+        return Err(ExecuteError::Failed(format!(
             "the command could not be started ({status}): {}",
             reason.trim()
         )));
@@ -160,7 +160,7 @@ impl Running {
     fn ended(&mut self) -> Result<Option<ExitStatus>, ExecuteError> {
         self.child
             .try_wait()
-            .map_err(|error| ExecuteError(format!("cannot wait for the command: {error}")))
+            .map_err(|error| ExecuteError::Failed(format!("cannot wait for the command: {error}")))
     }
 
     /// Ends it: for a timeout with time to clean up, else at once.
@@ -178,7 +178,7 @@ impl Running {
         self.kill();
         self.child
             .wait()
-            .map_err(|error| ExecuteError(format!("cannot wait for the command: {error}")))
+            .map_err(|error| ExecuteError::Failed(format!("cannot wait for the command: {error}")))
     }
 
     /// With the sandbox its first process ends, and with that all of its namespace, seen or not.

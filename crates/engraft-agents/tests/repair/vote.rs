@@ -194,3 +194,28 @@ fn a_vote_that_was_cut_short_is_held_again_with_the_same_votes() {
     assert_eq!(again.validated, first);
     assert_eq!(last_line(again.patch()), "return a + b");
 }
+
+#[test]
+fn a_patch_that_the_review_accepts_in_a_later_round_counts_as_accepted() {
+    let user = adder();
+    let (written, reviewed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let model = Scripted::new(move |request| match task(request) {
+        "repair the issue" | "mend the patch" => {
+            written.fetch_add(1, Ordering::Relaxed);
+            edit("return b + a")
+        }
+        "review the patches" => {
+            let correct = reviewed.fetch_add(1, Ordering::Relaxed);
+            let correct = if correct == 0 { "[]" } else { "[0]" };
+            format!("<rank_patch>[0]</rank_patch><correct_patch>{correct}</correct_patch>")
+        }
+        _ => good(request),
+    });
+    let mut bench = bench(Selection::Vote, 1);
+    bench.settings.effort.rounds = 1;
+    let done = bench.one(&model, user.path(), ISSUE);
+    let pool = done.result.unwrap().generated.pool;
+    assert_eq!(pool.len(), 1);
+    assert!(pool[0].correct);
+    assert_eq!(pool[0].written, 2);
+}

@@ -24,6 +24,8 @@ pub struct Issue {
     pub shown: bool,
     /// A patch was accepted by the review.
     pub accepted: bool,
+    /// What ended the work early, if something did.
+    pub ended: Option<String>,
     /// Rounds of patches.
     pub rounds: usize,
     /// Attempts at the script.
@@ -51,6 +53,7 @@ impl Issue {
                     .pool
                     .iter()
                     .any(|candidate| candidate.correct),
+                ended: repaired.ended.clone(),
                 rounds: repaired.generated.attempts.len(),
                 scripts: repaired.reproduced.attempts.len(),
                 id,

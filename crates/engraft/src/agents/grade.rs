@@ -21,28 +21,25 @@ pub fn grade(
             .replace("{tasks}", &tasks.display().to_string())
     };
     let words: Vec<String> = command.split_whitespace().map(fill).collect();
-    let (program, arguments) = words
-        .split_first()
-        .context("--grade: the command is empty")?;
+    let (program, arguments) = words.split_first().context("grade: the command is empty")?;
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
         .output();
-    let output = output.with_context(|| format!("--grade: cannot start {program}"))?;
+    let output = output.with_context(|| format!("grade: cannot start {program}"))?;
     anyhow::ensure!(
         output.status.success(),
-        "--grade: {program} failed: {}",
+        "grade: {program} failed: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
     let text = String::from_utf8_lossy(&output.stdout);
-    let report: Value = serde_json::from_str(&text).with_context(|| {
-        format!("--grade: {program} must print one JSON object and nothing else")
-    })?;
+    let report: Value = serde_json::from_str(&text)
+        .with_context(|| format!("grade: {program} must print one JSON object and nothing else"))?;
     let ids = report
         .get("resolved")
         .or_else(|| report.get("resolved_ids"));
     let ids = ids.and_then(Value::as_array).with_context(|| {
-        format!("--grade: {program} printed no list `resolved`; print the ids of the resolved issues there")
+        format!("grade: {program} printed no list `resolved`; print the ids of the resolved issues there")
     })?;
     Ok(ids
         .iter()

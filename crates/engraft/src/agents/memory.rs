@@ -64,6 +64,27 @@ impl StoreFlags {
         Ok(open_existing(&place)?)
     }
 
+    /// The place that is named as others may read it: an address of a server without its password.
+    pub fn shown(&self) -> Option<String> {
+        let place = self.store.as_ref()?;
+        let Some((scheme, rest)) = place.split_once("://").filter(|_| is_database(place)) else {
+            return Some(place.clone());
+        };
+        let address = rest.split('?').next().unwrap_or_default();
+        let (who, server) = address.rsplit_once('@').unwrap_or(("", address));
+        let at = if who.is_empty() { "" } else { "@" };
+        let user = who.split(':').next().unwrap_or_default();
+        Some(format!("{scheme}://{user}{at}{server}"))
+    }
+
+    /// A text with the place as others may read it.
+    pub fn hidden_in(&self, text: String) -> String {
+        match (&self.store, self.shown()) {
+            (Some(place), Some(shown)) => text.replace(place, &shown),
+            _ => text,
+        }
+    }
+
     /// That the memory that is named can be opened, if it is there.
     pub fn check(&self) -> anyhow::Result<()> {
         match &self.store {
@@ -122,5 +143,35 @@ impl Embedder for Encoder {
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, MemoryError> {
         Ok(self.0.encode(texts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StoreFlags;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let shown = |place: &str| {
+            let store = Some(place.to_owned());
+            let flags = StoreFlags { store };
+            let text = flags.hidden_in(format!("store: {place}"));
+            assert_eq!(text, format!("store: {}", flags.shown().unwrap()));
+            flags.shown().unwrap()
+        };
+        for (place, want) in [
+            (
+                "postgres://anna:p@ss@host:5432/db",
+                "postgres://anna@host:5432/db",
+            ),
+            (
+                "postgresql://host/db?password=secret",
+                "postgresql://host/db",
+            ),
+            ("postgres://anna@host/db", "postgres://anna@host/db"),
+            ("memory.db", "memory.db"),
+        ] {
+            assert_eq!(shown(place), want);
+        }
     }
 }

@@ -211,7 +211,7 @@ pub fn many(
         .of(instances, |instance| &instance.instance_id);
     anyhow::ensure!(
         !instances.is_empty(),
-        "{}: none of its instances is chosen; see --filter and --slice",
+        "{}: none of its instances is chosen; see `filter` and `slice`",
         file.display()
     );
     let beside = file.parent().unwrap_or(Path::new("."));
@@ -221,7 +221,7 @@ pub fn many(
             (_, Some(folder)) => folder.join(&instance.instance_id),
             (Some(path), None) => beside.join(path),
             (None, None) => anyhow::bail!(
-                "{}: {} names no `checkout`; say with --checkouts where the folders are",
+                "{}: {} names no `checkout`; say with `checkouts` where the folders are",
                 file.display(),
                 instance.instance_id
             ),

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use engraft_agents::{
-    ChatError, DeskError, Task,
+    Task,
     batch::{Done, Job},
     chat::meter::Spent,
     methods::experepair::{ExpeRepair, table},
@@ -144,7 +144,7 @@ fn summary(done: &[Done], out: &Path) {
             total.entry(stage.clone()).or_default().add(*spent);
         }
         let line = match &one.result {
-            Err(DeskError::Chat(ChatError::Stopped)) => "stopped".to_owned(),
+            Err(error) if error.is_stop() => "stopped".to_owned(),
             Err(error) => format!("failed: {error}"),
             Ok(repaired) => {
                 let shown = match repaired.reproduced.accepted {

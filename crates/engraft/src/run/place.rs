@@ -1,11 +1,12 @@
 //! The folder of a run: ours to write into, one run at a time, without what a crash left behind.
 
 use std::{
-    fs::{self, DirEntry, File},
+    fs::{self, DirEntry},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
+use engraft_files::Lock;
 use engraft_nets::{files::is_leftover, peft::is_adapter};
 
 use crate::plan::{Plan, Save, Step, Work};
@@ -62,35 +63,35 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
             model.display()
         );
     }
+    for step in &plan.steps {
+        if let Step::Repair(step) = step {
+            super::repair::check(step, &steps(out).join(&step.name))?;
+        }
+    }
     Ok(())
 }
 
-/// Makes the folder, locks it and removes what a killed run left half written. The lock holds as
-/// long as the file lives.
-pub(super) fn enter(out: &Path) -> anyhow::Result<File> {
+/// Makes the folder, locks it and removes what a killed run left half written. The folder is
+/// ours as long as the lock lives.
+pub(super) fn enter(out: &Path) -> anyhow::Result<Lock> {
     fs::create_dir_all(out).with_context(|| {
         format!(
             "cannot make the folder {}; choose another with --out",
             out.display()
         )
     })?;
-    let path = out.join(LOCK);
-    let lock = File::create(&path).with_context(|| {
+    let lock = Lock::take(&out.join(LOCK)).with_context(|| {
         format!(
             "cannot write into {}; choose another folder with --out",
             out.display()
         )
     })?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => anyhow::bail!(
+    let lock = lock.with_context(|| {
+        format!(
             "another run works in {}; wait for it or choose another folder with --out",
             out.display()
-        ),
-        Err(fs::TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-        }
-    }
+        )
+    })?;
     sweep(out)?;
     Ok(lock)
 }

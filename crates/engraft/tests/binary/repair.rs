@@ -323,6 +323,6 @@ fn what_cannot_be_repaired_is_said_before_anything_is_asked() {
     place.write("no.jsonl", "{\"instance_id\": \"a\", \"repo\": \"o/r\", \"base_commit\": \"c\", \"problem_statement\": \"p\"}\n");
     refuses(
         &["--tasks", "no.jsonl", "--out", "run"],
-        &["no.jsonl", "a", "--checkouts"],
+        &["no.jsonl", "a", "`checkouts`"],
     );
 }

@@ -114,17 +114,21 @@ pub(super) fn patch_of(desk: &Desk<'_>, answer: &str) -> Result<Made, DeskError>
     })
 }
 
-/// Each patch once, the first of equal ones, which was written as often as they together.
+/// Each patch once, the first of equal ones, which was written as often as they together and is correct if the review
+/// said so of one of them.
 pub(super) fn distinct(candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let mut written: HashMap<String, usize> = HashMap::new();
+    let mut together: HashMap<String, (usize, bool)> = HashMap::new();
     for candidate in &candidates {
-        let count = written.entry(strip(&candidate.patch).to_owned());
-        *count.or_default() += candidate.written;
+        let (written, correct) = together
+            .entry(strip(&candidate.patch).to_owned())
+            .or_default();
+        *written += candidate.written;
+        *correct |= candidate.correct;
     }
     let mut candidates = selection::deduplicate(candidates, |candidate| &candidate.patch);
     for candidate in &mut candidates {
-        if let Some(&count) = written.get(strip(&candidate.patch)) {
-            candidate.written = count;
+        if let Some(&(written, correct)) = together.get(strip(&candidate.patch)) {
+            (candidate.written, candidate.correct) = (written, correct);
         }
     }
     candidates

@@ -64,7 +64,7 @@ impl Repair {
             if let Some(stopped) = ready.stopped(&done, &jobs) {
                 return Err(stopped.into());
             }
-            let resolved = self.issues.resolved(&out, Path::new("."))?;
+            let resolved = ready.graded(&self.issues, &out, Path::new("."))?;
             let issues = Issue::all(done, resolved.as_ref());
             entries.push(Entry {
                 memory,

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use engraft_agents::{batch::Job, methods::experepair::ExpeRepair};
+use engraft_agents::{
+    batch::Job,
+    methods::experepair::{Channels, ExpeRepair},
+};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::resolve::Resolver;
 use crate::{
@@ -31,7 +34,9 @@ pub struct Keys {
 }
 
 /// Keys that decide where and how patiently is asked, and nothing of the answers.
-const UNDECIDING: [&str; 5] = ["llm", "second_llm", "retry_wait", "tries", "answer_time"];
+const PATIENCE: [&str; 5] = ["llm", "second_llm", "retry_wait", "tries", "answer_time"];
+/// Keys that decide how far the work goes: with a larger budget it goes on from where it was.
+const BUDGET: [&str; 4] = ["max_cost", "max_total_tokens", "max_calls", "max_time"];
 
 /// Issues that an agent works on, oldest first, and remembers.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +46,7 @@ pub struct RepairStep {
     pub keys: Keys,
     /// All keys with their defaults, as the recipe writes them.
     #[serde(rename = "repair")]
-    pub config: Value,
+    pub config: Map<String, Value>,
     #[serde(skip)]
     pub jobs: Vec<Job>,
     /// The folder of the recipe: where the grader runs.
@@ -62,12 +67,19 @@ impl RepairStep {
         )
     }
 
-    /// What decides the result, of the keys.
-    pub fn decides(&self) -> Value {
+    /// The keys that decide the result.
+    pub fn decides(&self) -> Map<String, Value> {
+        self.without(&PATIENCE)
+    }
+
+    /// The keys that decide what is answered, however far it gets.
+    pub fn asks(&self) -> Map<String, Value> {
+        self.without(&[&PATIENCE[..], &BUDGET].concat())
+    }
+
+    fn without(&self, keys: &[&str]) -> Map<String, Value> {
         let mut config = self.config.clone();
-        if let Value::Object(config) = &mut config {
-            config.retain(|key, _| !UNDECIDING.contains(&key.as_str()));
-        }
+        config.retain(|key, _| !keys.contains(&key.as_str()));
         config
     }
 }
@@ -76,7 +88,11 @@ impl Resolver<'_> {
     pub(super) fn repair(&self, section: &Section<'_>) -> Option<RepairStep> {
         let name = section.get("name").unwrap_or_else(|| VERB.to_owned());
         let usual = [("memory_seed", Value::from(self.seed))];
-        let (keys, config) = flags::<Keys>(section, &usual)?;
+        let (keys, mut config) = flags::<Keys>(section, &usual)?;
+        if let Some(shown) = keys.store.shown() {
+            // Ledgers and reports are shown to others.
+            config.insert("store".to_owned(), shown.into());
+        }
         let complain = |error: &anyhow::Error| self.complaints.add(&section.place, sentence(error));
         let directory = self.directory;
         let keys = Keys {
@@ -85,13 +101,16 @@ impl Resolver<'_> {
             store: keys.store.at(directory),
             settings: keys.settings,
         };
-        let checked = [
-            keys.settings.effort.check().map_err(anyhow::Error::msg),
-            keys.means.check(),
-            keys.store.check().context("store"),
-        ];
-        for error in checked.iter().filter_map(|checked| checked.as_ref().err()) {
-            complain(error);
+        let store = match keys.settings.memory {
+            Channels::None if config.contains_key("store") => Err(anyhow::anyhow!(
+                "store: is of no use with `memory: none`; leave it out"
+            )),
+            _ => keys.store.check().context("store"),
+        };
+        let settings = keys.settings.effort.check().map_err(anyhow::Error::msg);
+        let checked = keys.means.check().into_iter().chain([settings, store]);
+        for error in checked.filter_map(Result::err) {
+            complain(&error);
         }
         let jobs = keys
             .issues
