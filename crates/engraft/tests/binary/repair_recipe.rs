@@ -206,6 +206,20 @@ fn answers_to_something_else_are_not_taken_for_those_of_a_changed_step() {
         1,
         &["instances.jsonl has changed since out/steps/without was begun"],
     );
+    place.write("bugs/tasks/instances.jsonl", tasks);
+    // Another grader grades what is there.
+    place.write("bugs/none.py", "print('{\"resolved\": []}')\n");
+    let graded = recipe(&policy.url).replace(
+        &fixtures().join("grade.py").display().to_string(),
+        "none.py",
+    );
+    place.write("bugs/recipe.yaml", graded);
+    let told = run(&place, &[]).done();
+    assert!(
+        told.lines()
+            .any(|line| line.starts_with("remembering  0.0 %")),
+        "{told}"
+    );
     assert_eq!(asked(&place).len(), before);
 }
 

@@ -35,8 +35,17 @@ pub struct Keys {
 
 /// Keys that decide where and how patiently is asked, and nothing of the answers.
 const PATIENCE: [&str; 5] = ["llm", "second_llm", "retry_wait", "tries", "answer_time"];
-/// Keys that decide how far the work goes: with a larger budget it goes on from where it was.
-const BUDGET: [&str; 4] = ["max_cost", "max_total_tokens", "max_calls", "max_time"];
+/// Keys that decide how far the work goes, what it costs and who grades it: with others it goes on from where it was.
+const FREE: [&str; 8] = [
+    "max_cost",
+    "max_total_tokens",
+    "max_calls",
+    "max_time",
+    "price",
+    "second_price",
+    "jobs",
+    "grade",
+];
 
 /// Issues that an agent works on, oldest first, and remembers.
 #[derive(Clone, Debug, Serialize)]
@@ -74,7 +83,7 @@ impl RepairStep {
 
     /// The keys that decide what is answered, however far it gets.
     pub fn asks(&self) -> Map<String, Value> {
-        self.without(&[&PATIENCE[..], &BUDGET].concat())
+        self.without(&[&PATIENCE[..], &FREE].concat())
     }
 
     fn without(&self, keys: &[&str]) -> Map<String, Value> {
